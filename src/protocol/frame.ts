@@ -1,0 +1,130 @@
+// bytes <-> frames on a stream: cuts chunks into bodies. A body inside one chunk is given as a view;
+// a body that is larger than its chunk gets one buffer of the announced size, after the limit was
+// checked, and is filled in place. docs/protocol.md, "Framing".
+
+import { ipcError } from '../base/errors.ts';
+import { LENGTH_BYTES } from './frame-types.ts';
+
+const EMPTY = new Uint8Array(0);
+
+/**
+ * Pull parser without an allocation for each frame: `push` a chunk, then call `next` until it gives
+ * false; after each true the body is `buffer[start, end)`.
+ */
+export class FrameCutter {
+  buffer: Uint8Array = EMPTY;
+  start = 0;
+  end = 0;
+
+  /** Bytes from the first body byte on that a body may have. May be raised after the handshake. */
+  bodyBytesMax: number;
+
+  #chunk: Uint8Array = EMPTY;
+  #position = 0;
+  /** The body that is being filled; a chunk's end fell into it. */
+  #partial: Uint8Array | undefined;
+  #filled = 0;
+  /** Bytes of a length that was cut by the end of a chunk. */
+  #lengthBytes = 0;
+  #length = 0;
+
+  constructor(bodyBytesMax: number) {
+    this.bodyBytesMax = bodyBytesMax;
+  }
+
+  /** Bytes that are held for an unfinished body. */
+  get heldBytes(): number {
+    return this.#partial === undefined ? 0 : this.#partial.byteLength;
+  }
+
+  push(chunk: Uint8Array): void {
+    this.#chunk = chunk;
+    this.#position = 0;
+  }
+
+  /** What of the last chunk was not looked at yet: for a change of protocol on the same connection. */
+  rest(): Uint8Array {
+    return this.#chunk.subarray(this.#position);
+  }
+
+  next(): boolean {
+    if (this.#partial !== undefined) return this.#fill(this.#partial);
+    const chunk = this.#chunk;
+    let at = this.#position;
+    let length: number;
+    if (this.#lengthBytes === 0 && chunk.length - at >= LENGTH_BYTES) {
+      length =
+        ((chunk[at] as number) * 0x1000000 +
+          (((chunk[at + 1] as number) << 16) | ((chunk[at + 2] as number) << 8) | (chunk[at + 3] as number))) >>>
+        0;
+      at += LENGTH_BYTES;
+    } else {
+      if (!this.#gatherLength()) return false;
+      length = this.#length;
+      this.#length = 0;
+      this.#lengthBytes = 0;
+      at = this.#position;
+    }
+    this.#check(length);
+    if (chunk.length - at >= length) {
+      this.buffer = chunk;
+      this.start = at;
+      this.end = at + length;
+      this.#position = at + length;
+      return true;
+    }
+    this.#position = at;
+    this.#partial = new Uint8Array(length);
+    this.#filled = 0;
+    return this.#fill(this.#partial);
+  }
+
+  #gatherLength(): boolean {
+    const chunk = this.#chunk;
+    while (this.#lengthBytes < LENGTH_BYTES) {
+      if (this.#position >= chunk.length) return false;
+      this.#length = ((this.#length << 8) | (chunk[this.#position] as number)) >>> 0;
+      this.#position += 1;
+      this.#lengthBytes += 1;
+      // The first byte alone may already be too much; refuse before waiting for more.
+      if (this.#lengthBytes === 1) this.#check(this.#length * 0x1000000, true);
+    }
+    return true;
+  }
+
+  #fill(body: Uint8Array): boolean {
+    const chunk = this.#chunk;
+    const take = Math.min(body.length - this.#filled, chunk.length - this.#position);
+    if (take > 0) {
+      body.set(
+        this.#position === 0 && take === chunk.length ? chunk : chunk.subarray(this.#position, this.#position + take),
+        this.#filled,
+      );
+      this.#filled += take;
+      this.#position += take;
+    }
+    if (this.#filled < body.length) return false;
+    this.buffer = body;
+    this.start = 0;
+    this.end = body.length;
+    this.#partial = undefined;
+    return true;
+  }
+
+  #check(length: number, atLeast = false): void {
+    if (length > this.bodyBytesMax) {
+      const said = `${atLeast ? 'at least ' : ''}${length}`;
+      throw ipcError('LIMIT_MESSAGE_BYTES', `a frame of ${said} bytes was announced, ${this.bodyBytesMax} are allowed${hint(length)}`, {
+        details: { bytes: length, bytesMax: this.bodyBytesMax },
+      });
+    }
+    if (length === 0 && !atLeast) {
+      throw ipcError('PEER_MALFORMED_FRAME', 'a frame of 0 bytes: a body has a type byte at least');
+    }
+  }
+}
+
+/** The commonest wrong peer: a TLS client on a plain port begins with 16 03 01. */
+function hint(length: number): string {
+  return length >>> 16 === 0x1603 ? ' (this looks like TLS on a port without TLS)' : '';
+}

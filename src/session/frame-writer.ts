@@ -1,0 +1,268 @@
+// Lays outgoing frames into slabs, so that a turn's frames leave in one write. A large payload is never
+// copied: it is a part of its own behind its header. A body over FRAGMENT_BYTES is cut into pieces, and
+// frames of other channels pass between them; frames of the same channel (or, without a channel, of
+// the same id) wait their turn behind it, which keeps the order promised for each channel.
+
+import { HEADER_BYTES, FrameFlag, FrameType, LENGTH_BYTES } from '../protocol/frame-types.ts';
+import { writeHeader, writeUint32 } from '../protocol/codec.ts';
+import { FRAGMENT_BYTES } from '../protocol/limits.ts';
+import { SLAB_BYTES, type SlabPool } from './slab-pool.ts';
+
+/** Up to here a copy is cheaper than a part of its own. */
+const COPY_BYTES_MAX = 8 * 1024;
+const PREFIX_BYTES = LENGTH_BYTES + HEADER_BYTES;
+const EMPTY = new Uint8Array(0);
+
+/** What one write takes: the parts in order, and the slabs to give back when it is done. */
+export interface Batch {
+  readonly parts: Uint8Array[];
+  readonly slabs: Uint8Array[];
+  readonly bytes: number;
+}
+
+/** A frame that goes to many: encoded once, only the 4 bytes of `id` differ for each receiver. */
+export class SharedFrame {
+  readonly type: number;
+  readonly flags: number;
+  readonly content: number;
+  readonly channel: number;
+  readonly value: number;
+  /** Extension block and payload. */
+  readonly extensions: Uint8Array;
+  readonly payload: Uint8Array;
+  #wire: Uint8Array | undefined;
+
+  constructor(
+    type: number,
+    flags: number,
+    content: number,
+    channel: number,
+    value: number,
+    payload: Uint8Array,
+    extensions: Uint8Array = EMPTY,
+  ) {
+    this.type = type;
+    this.flags = extensions.length > 0 ? flags | FrameFlag.EXTENSIONS : flags;
+    this.content = content;
+    this.channel = channel;
+    this.value = value;
+    this.payload = payload;
+    this.extensions = extensions;
+  }
+
+  get bodyBytes(): number {
+    return HEADER_BYTES + this.extensions.length + this.payload.length;
+  }
+
+  /** Length, header with id 0, extensions, payload. Made at the first use. */
+  get wire(): Uint8Array {
+    if (this.#wire === undefined) {
+      const wire = new Uint8Array(LENGTH_BYTES + this.bodyBytes);
+      writeUint32(wire, 0, this.bodyBytes);
+      writeHeader(wire, LENGTH_BYTES, this.type, this.flags, this.content, 0, this.channel, this.value);
+      wire.set(this.extensions, PREFIX_BYTES);
+      wire.set(this.payload, PREFIX_BYTES + this.extensions.length);
+      this.#wire = wire;
+    }
+    return this.#wire;
+  }
+}
+
+/** A body that goes out in pieces, and the frames that must not pass it. */
+interface LargeBody {
+  readonly number: number;
+  readonly channel: number;
+  readonly id: number;
+  readonly total: number;
+  /** Header and extensions, then payload. */
+  readonly head: Uint8Array;
+  readonly payload: Uint8Array;
+  sent: number;
+  readonly behind: (() => void)[];
+}
+
+export class FrameWriter {
+  readonly #pool: SlabPool;
+  #slab: Uint8Array | undefined;
+  #used = 0;
+  #begin = 0;
+  #parts: Uint8Array[] = [];
+  #slabs: Uint8Array[] = [];
+  #partBytes = 0;
+  #large: LargeBody[] = [];
+  #largeBytes = 0;
+  #largeNumber = 0;
+
+  constructor(pool: SlabPool) {
+    this.#pool = pool;
+  }
+
+  /** Bytes laid out and not taken yet, large bodies included. */
+  get pendingBytes(): number {
+    return this.#partBytes + (this.#used - this.#begin) + this.#largeBytes;
+  }
+
+  /** Lays one frame out. `payload` is copied when small, else it must not change until it was written. */
+  frame(
+    type: number,
+    flags: number,
+    content: number,
+    id: number,
+    channel: number,
+    value: number,
+    payload: Uint8Array = EMPTY,
+    extensions: Uint8Array = EMPTY,
+  ): void {
+    if (this.#large.length > 0) {
+      const ahead = this.#inTheWay(channel, id);
+      if (ahead !== undefined) {
+        this.#largeBytes += payload.length;
+        ahead.behind.push(() => {
+          this.#largeBytes -= payload.length;
+          this.frame(type, flags, content, id, channel, value, payload, extensions);
+        });
+        return;
+      }
+    }
+    const allFlags = extensions.length > 0 ? flags | FrameFlag.EXTENSIONS : flags;
+    const headBytes = HEADER_BYTES + extensions.length;
+    const bodyBytes = headBytes + payload.length;
+    if (bodyBytes > FRAGMENT_BYTES) {
+      const head = new Uint8Array(headBytes);
+      writeHeader(head, 0, type, allFlags, content, id, channel, value);
+      head.set(extensions, HEADER_BYTES);
+      this.#addLarge(channel, id, head, payload);
+      return;
+    }
+    const copied = payload.length <= COPY_BYTES_MAX;
+    const at = this.#reserve(LENGTH_BYTES + headBytes + (copied ? payload.length : 0));
+    const slab = this.#slab as Uint8Array;
+    writeUint32(slab, at, bodyBytes);
+    writeHeader(slab, at + LENGTH_BYTES, type, allFlags, content, id, channel, value);
+    if (extensions.length > 0) slab.set(extensions, at + PREFIX_BYTES);
+    if (copied) {
+      if (payload.length > 0) slab.set(payload, at + LENGTH_BYTES + headBytes);
+    } else {
+      this.#part(payload);
+    }
+  }
+
+  /** Lays out a frame that goes to many. */
+  shared(frame: SharedFrame, id: number): void {
+    if (frame.payload.length > COPY_BYTES_MAX || this.#large.length > 0) {
+      this.frame(frame.type, frame.flags, frame.content, id, frame.channel, frame.value, frame.payload, frame.extensions);
+      return;
+    }
+    const wire = frame.wire;
+    const at = this.#reserve(wire.length);
+    const slab = this.#slab as Uint8Array;
+    slab.set(wire, at);
+    writeUint32(slab, at + LENGTH_BYTES + 4, id);
+  }
+
+  /** Lays out a body as it is, with its length before it: the old JSON protocol. */
+  body(body: Uint8Array): void {
+    const copied = body.length <= COPY_BYTES_MAX;
+    const at = this.#reserve(LENGTH_BYTES + (copied ? body.length : 0));
+    writeUint32(this.#slab as Uint8Array, at, body.length);
+    if (copied) (this.#slab as Uint8Array).set(body, at + LENGTH_BYTES);
+    else this.#part(body);
+  }
+
+  /**
+   * Gives what one write should carry: all that is small, then pieces of large bodies in turn until
+   * `bytesMax` is reached. Undefined when there is nothing.
+   */
+  take(bytesMax: number): Batch | undefined {
+    while (this.#large.length > 0 && this.#partBytes + (this.#used - this.#begin) < bytesMax) this.#piece();
+    this.#cut();
+    if (this.#parts.length === 0) return undefined;
+    const batch: Batch = { parts: this.#parts, slabs: this.#slabs, bytes: this.#partBytes };
+    this.#parts = [];
+    this.#slabs = [];
+    this.#partBytes = 0;
+    if (this.#slab !== undefined) {
+      batch.slabs.push(this.#slab);
+      this.#slab = undefined;
+      this.#used = 0;
+      this.#begin = 0;
+    }
+    return batch;
+  }
+
+  /** Gives the memory of a batch back, once it was written. */
+  release(batch: Batch): void {
+    for (const slab of batch.slabs) if (slab.length === SLAB_BYTES) this.#pool.release(slab);
+  }
+
+  /** Forgets everything that was not taken. */
+  clear(): void {
+    const batch = this.take(0);
+    if (batch !== undefined) this.release(batch);
+    this.#large = [];
+    this.#largeBytes = 0;
+  }
+
+  #inTheWay(channel: number, id: number): LargeBody | undefined {
+    return this.#large.find((large) => (channel !== 0 ? large.channel === channel : large.channel === 0 && large.id === id));
+  }
+
+  #addLarge(channel: number, id: number, head: Uint8Array, payload: Uint8Array): void {
+    this.#largeNumber = (this.#largeNumber + 1) >>> 0;
+    const total = head.length + payload.length;
+    this.#large.push({ number: this.#largeNumber, channel, id, total, head, payload, sent: 0, behind: [] });
+    this.#largeBytes += total;
+  }
+
+  /** One piece of the large body whose turn it is. */
+  #piece(): void {
+    const large = this.#large.shift() as LargeBody;
+    const take = Math.min(FRAGMENT_BYTES - HEADER_BYTES, large.total - large.sent);
+    const last = large.sent + take === large.total;
+    const flags = (large.sent === 0 ? FrameFlag.FIRST : 0) | (last ? FrameFlag.LAST : 0);
+    const headPart = large.sent === 0 ? large.head : EMPTY;
+    const at = this.#reserve(PREFIX_BYTES + headPart.length);
+    const slab = this.#slab as Uint8Array;
+    writeUint32(slab, at, HEADER_BYTES + take);
+    writeHeader(slab, at + LENGTH_BYTES, FrameType.FRAGMENT, flags, 0, large.number, 0, large.total);
+    slab.set(headPart, at + PREFIX_BYTES);
+    const from = large.sent + headPart.length - large.head.length;
+    this.#part(large.payload.subarray(from, from + take - headPart.length));
+    large.sent += take;
+    this.#largeBytes -= take;
+    if (!last) this.#large.push(large);
+    else for (const write of large.behind) write();
+  }
+
+  /** Room for contiguous bytes in the slab; gives the position. */
+  #reserve(bytes: number): number {
+    if (this.#slab === undefined || this.#used + bytes > this.#slab.length) this.#newSlab(bytes);
+    const at = this.#used;
+    this.#used = at + bytes;
+    return at;
+  }
+
+  #newSlab(bytes: number): void {
+    this.#cut();
+    if (this.#slab !== undefined) this.#slabs.push(this.#slab);
+    this.#slab = bytes > SLAB_BYTES ? new Uint8Array(bytes) : this.#pool.acquire();
+    this.#used = 0;
+    this.#begin = 0;
+  }
+
+  #part(bytes: Uint8Array): void {
+    this.#cut();
+    if (bytes.length === 0) return;
+    this.#parts.push(bytes);
+    this.#partBytes += bytes.length;
+  }
+
+  /** Ends the part that grows in the slab. */
+  #cut(): void {
+    if (this.#slab === undefined || this.#used === this.#begin) return;
+    const part = this.#slab.subarray(this.#begin, this.#used);
+    this.#begin = this.#used;
+    this.#parts.push(part);
+    this.#partBytes += part.length;
+  }
+}
