@@ -1,0 +1,20 @@
+// The entry of the addon: each area registers its functions under its own name.
+// A new area is one file beside this one, one declaration in napi.h and one line here.
+
+#include "napi.h"
+
+namespace {
+
+// Raised with every change of a function that TypeScript calls; src/native/binding.ts refuses another.
+constexpr int32_t kInterfaceVersion = 1;
+
+napi_value init(napi_env env, napi_value exports) {
+  using namespace isthmus;
+  napi_set_named_property(env, exports, "interfaceVersion", integer(env, kInterfaceVersion));
+  if (!register_pipe(env, exports)) return nullptr;
+  return exports;
+}
+
+}  // namespace
+
+NAPI_MODULE(NODE_GYP_MODULE_NAME, init)

@@ -1,0 +1,68 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { IPCError } from '../base/errors.ts';
+import { addonCandidates, load, loadBinding } from './binding.ts';
+
+function codeOf(action: () => unknown): string {
+  try {
+    action();
+  } catch (error) {
+    assert.ok(error instanceof IPCError, String(error));
+    return error.code;
+  }
+  return 'nothing was thrown';
+}
+
+test('a missing addon is SYSTEM_NO_ADDON and says where it was looked for', () => {
+  assert.throws(
+    () => load(['/nowhere/isthmus.node']),
+    (error: unknown) => error instanceof IPCError && error.code === 'SYSTEM_NO_ADDON' && Array.isArray(error.details['looked']),
+  );
+});
+
+test('a file that is no addon, and an addon of another version, are SYSTEM_NO_ADDON', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'isthmus-'));
+  try {
+    const broken = join(folder, 'broken.node');
+    writeFileSync(broken, 'no machine code');
+    assert.equal(codeOf(() => load([broken])), 'SYSTEM_NO_ADDON');
+    const older = join(folder, 'older.cjs');
+    writeFileSync(older, 'module.exports = { interfaceVersion: 0 };');
+    assert.equal(codeOf(() => load([older])), 'SYSTEM_NO_ADDON');
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});
+
+test('the prebuilt addon comes before the local one', () => {
+  const [first, second] = addonCandidates();
+  assert.match(first ?? '', /prebuilds/);
+  assert.match(second ?? '', /build.native/);
+});
+
+test('the addon makes a FIFO, and gives the negative errno when it cannot', { skip: process.platform === 'win32' }, () => {
+  const folder = mkdtempSync(join(tmpdir(), 'isthmus-'));
+  try {
+    const path = join(folder, 'fifo');
+    assert.equal(loadBinding().pipe.mkfifo(path, 0o600), 0);
+    assert.ok(statSync(path).isFIFO());
+    assert.equal(loadBinding().pipe.mkfifo(path, 0o600), -17);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});
+
+test('the build script needs no compiler when nothing asks for one, and fails with one line when it must', () => {
+  const script = join(process.cwd(), 'scripts', 'build-native.mjs');
+  const env = { ...process.env, PATH: '/nowhere', CXX: '' };
+  const lenient = spawnSync(process.execPath, [script], { env, encoding: 'utf8' });
+  assert.equal(lenient.status, 0);
+  assert.match(lenient.stderr, /^warning: no C\+\+ compiler found[^\n]*\n$/);
+  const strict = spawnSync(process.execPath, [script, '--require'], { env, encoding: 'utf8' });
+  assert.equal(strict.status, 1);
+  assert.match(strict.stderr, /^build-native: no C\+\+ compiler found[^\n]*\n$/);
+});

@@ -1,0 +1,91 @@
+// The only door to the native addon. It is looked for when something that needs it is opened, never
+// when a module is imported: everything else of the package works without it.
+
+import { existsSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { ipcError } from '../base/errors.ts';
+import type { PipeNative } from './pipe-native.ts';
+
+/** What the addon exports: one object for each file of native/addon. */
+export interface NativeBinding {
+  readonly interfaceVersion: number;
+  readonly pipe: PipeNative;
+}
+
+/** Raised together with `kInterfaceVersion` of native/addon/registration.cc. */
+export const INTERFACE_VERSION = 1;
+
+let loaded: NativeBinding | undefined;
+
+/**
+ * Gives the addon: the prebuilt one of this platform, else the one that was built in this checkout.
+ * `ISTHMUS_ADDON` names another file, for those who build their own.
+ *
+ * @throws IPCError `SYSTEM_NO_ADDON` when there is none, or when it is of another version.
+ */
+export function loadBinding(): NativeBinding {
+  loaded ??= load(addonCandidates());
+  return loaded;
+}
+
+/** Where the addon may be, the best first. */
+export function addonCandidates(): string[] {
+  const named = process.env['ISTHMUS_ADDON'];
+  if (named !== undefined && named !== '') return [named];
+  const root = packageRoot();
+  return [join(root, 'prebuilds', platformName(), 'isthmus.node'), join(root, 'build', 'native', 'isthmus.node')];
+}
+
+/** Loads the first candidate that exists. Apart from `loadBinding` so that it can be tested. */
+export function load(candidates: readonly string[]): NativeBinding {
+  const require = createRequire(import.meta.url);
+  for (const path of candidates) {
+    if (!existsSync(path)) continue;
+    let found: unknown;
+    try {
+      found = require(path);
+    } catch (cause) {
+      throw ipcError('SYSTEM_NO_ADDON', `the native addon ${path} does not load`, { cause, details: { path } });
+    }
+    if (!isBinding(found)) {
+      throw ipcError('SYSTEM_NO_ADDON', `the native addon ${path} is of another version: build it again`, {
+        details: { path, expected: INTERFACE_VERSION },
+      });
+    }
+    return found;
+  }
+  throw ipcError('SYSTEM_NO_ADDON', `there is no native addon for ${platformName()}; in a checkout, run "npm run build:native"`, {
+    details: { platform: platformName(), looked: candidates },
+  });
+}
+
+function isBinding(value: unknown): value is NativeBinding {
+  return (
+    typeof value === 'object' && value !== null && 'interfaceVersion' in value && value.interfaceVersion === INTERFACE_VERSION
+  );
+}
+
+/** The folder with our package.json: two levels up when installed, three when run from build/. */
+function packageRoot(): string {
+  let folder = dirname(fileURLToPath(import.meta.url));
+  while (!existsSync(join(folder, 'package.json'))) {
+    const parent = dirname(folder);
+    if (parent === folder) return process.cwd();
+    folder = parent;
+  }
+  return folder;
+}
+
+function platformName(): string {
+  return `${process.platform}-${process.arch}${isMusl() ? '-musl' : ''}`;
+}
+
+function isMusl(): boolean {
+  if (process.platform !== 'linux') return false;
+  const report: unknown = process.report?.getReport();
+  if (typeof report !== 'object' || report === null || !('header' in report)) return false;
+  const { header } = report;
+  return typeof header === 'object' && header !== null && !('glibcVersionRuntime' in header);
+}
