@@ -1,0 +1,215 @@
+// One end of one native connection without I/O: bytes come in as chunks, frames that are legal now come
+// out; handshake state, declared names, pieces and heartbeat are dealt with here. Time is an argument.
+
+import { ipcError } from '../base/errors.ts';
+import { decodeFrame, encodeFrame, type Frame } from '../protocol/codec.ts';
+import { FrameCutter } from '../protocol/frame.ts';
+import {
+  FIRST_FRAME_TYPE,
+  FrameType,
+  frameTypeName,
+  HEADER_BYTES,
+  LAST_FRAME_TYPE,
+} from '../protocol/frame-types.ts';
+import { FRAGMENT_BYTES, HANDSHAKE_BYTES_MAX, type Limits } from '../protocol/limits.ts';
+import type { FrameWriter } from './frame-writer.ts';
+import { Reassembly } from './reassembly.ts';
+import { LEGAL_FRAMES, type SessionRole, type SessionState, TRANSITIONS } from './states.ts';
+
+const decoder = new TextDecoder('utf-8', { fatal: true });
+const encoder = new TextEncoder();
+
+/** What the owner must do after `tick`. */
+export type TickResult = 'nothing' | 'pinged' | 'dead';
+
+export interface SessionOptions {
+  readonly role: SessionRole;
+  readonly limits: Limits;
+  /** A ping goes out after this long without a word from the peer; two silent ones are death. */
+  readonly heartbeatIntervalMs: number;
+}
+
+export class Session {
+  readonly writer: FrameWriter;
+  readonly #role: SessionRole;
+  readonly #limits: Limits;
+  readonly #cutter = new FrameCutter(HANDSHAKE_BYTES_MAX);
+  readonly #reassembly: Reassembly;
+  readonly #peerNames = new Map<number, string>();
+  readonly #heartbeatIntervalMs: number;
+  #state: SessionState = 'opening';
+  #legal: readonly boolean[];
+  #heardAt = 0;
+  #pingsUnanswered = 0;
+
+  constructor(options: SessionOptions, writer: FrameWriter) {
+    this.writer = writer;
+    this.#role = options.role;
+    this.#limits = options.limits;
+    this.#heartbeatIntervalMs = options.heartbeatIntervalMs;
+    this.#reassembly = new Reassembly(options.limits.messageBytesMax, options.limits.partialMessagesMax);
+    this.#legal = legalTable(options.role, 'opening');
+  }
+
+  get state(): SessionState {
+    return this.#state;
+  }
+
+  get limits(): Limits {
+    return this.#limits;
+  }
+
+  /** When the peer was last heard. */
+  get heardAt(): number {
+    return this.#heardAt;
+  }
+
+  /** Bytes of a body that is being received. */
+  get heldBytes(): number {
+    return this.#cutter.heldBytes;
+  }
+
+  /** Moves on; the table of states says what is possible. */
+  become(state: SessionState): void {
+    if (!TRANSITIONS[this.#state].includes(state)) {
+      throw ipcError('SYSTEM_UNEXPECTED', `a session cannot go from ${this.#state} to ${state}`);
+    }
+    this.#state = state;
+    this.#legal = legalTable(this.#role, state);
+    if (state === 'open') {
+      // Larger messages come in pieces, so one body is never larger than a piece or a whole small message.
+      this.#cutter.bodyBytesMax = Math.max(FRAGMENT_BYTES, Math.min(this.#limits.messageBytesMax, 2 * FRAGMENT_BYTES));
+    }
+  }
+
+  /** The name that the peer has given to a channel number; throws when it has given none. */
+  peerName(channel: number): string {
+    const name = this.#peerNames.get(channel);
+    if (name === undefined) {
+      throw ipcError('PEER_UNEXPECTED_FRAME', `channel number ${channel} was used before it was declared`, {
+        details: { channel },
+      });
+    }
+    return name;
+  }
+
+  /**
+   * Takes a chunk. Frames for the owner are appended to `out` in order. Throws `PEER_*` and `LIMIT_*`
+   * errors: the owner says goodbye with them and closes. Frames before the faulty one are in `out`.
+   */
+  receive(chunk: Uint8Array, now: number, out: Frame[]): void {
+    this.#heardAt = now;
+    this.#pingsUnanswered = 0;
+    const cutter = this.#cutter;
+    cutter.push(chunk);
+    while (cutter.next()) {
+      this.#take(decodeFrame(cutter.buffer, cutter.start, cutter.end), out);
+      // The handshake is answered by the owner before anything else is looked at.
+      if (this.#state === 'opening' && out.length > 0) break;
+    }
+  }
+
+  /** Goes on with the rest of the last chunk, after the handshake was answered. */
+  proceed(out: Frame[]): void {
+    while (this.#cutter.next()) this.#take(decodeFrame(this.#cutter.buffer, this.#cutter.start, this.#cutter.end), out);
+  }
+
+  /** Tells the peer which name a number of ours stands for. Once for each connection and number. */
+  declare(channel: number, name: string): void {
+    this.writer.frame(FrameType.DECLARE, 0, 0, 0, channel, 0, encoder.encode(name));
+  }
+
+  /** To be called every now and then; pings a silent peer and tells when it must be taken for dead. */
+  tick(now: number): TickResult {
+    if (this.#state !== 'open' || this.#heartbeatIntervalMs === 0) return 'nothing';
+    if (now - this.#heardAt < this.#heartbeatIntervalMs * (this.#pingsUnanswered + 1)) return 'nothing';
+    if (this.#pingsUnanswered >= 2) return 'dead';
+    this.#pingsUnanswered += 1;
+    this.writer.frame(FrameType.PING, 0, 0, this.#pingsUnanswered, 0, 0);
+    return 'pinged';
+  }
+
+  #take(frame: Frame, out: Frame[]): void {
+    if (this.#legal[frame.type - FIRST_FRAME_TYPE] !== true) {
+      throw ipcError('PEER_UNEXPECTED_FRAME', `${frameTypeName(frame.type)} is not legal while ${this.#state}`, {
+        details: { type: frame.type, state: this.#state },
+      });
+    }
+    switch (frame.type) {
+      case FrameType.PING:
+        this.writer.frame(FrameType.PONG, 0, 0, frame.id, 0, 0);
+        return;
+      case FrameType.DECLARE:
+        this.#declared(frame);
+        return;
+      case FrameType.FRAGMENT: {
+        const body = this.#reassembly.add(frame);
+        if (body !== undefined) this.#take(decodeFrame(body, 0, body.length), out);
+        return;
+      }
+      default:
+        out.push(frame);
+    }
+  }
+
+  #declared(frame: Frame): void {
+    const known = this.#peerNames.get(frame.channel);
+    const name = readText(frame);
+    if (known !== undefined && known !== name) {
+      throw ipcError('PEER_UNEXPECTED_FRAME', `channel number ${frame.channel} was declared twice with different names`);
+    }
+    if (known === undefined && this.#peerNames.size >= this.#limits.declaredChannelsMax) {
+      throw ipcError('LIMIT_CHANNELS', `more than ${this.#limits.declaredChannelsMax} channels were declared`, {
+        details: { declaredChannelsMax: this.#limits.declaredChannelsMax },
+      });
+    }
+    this.#peerNames.set(frame.channel, name);
+  }
+}
+
+/** The payload of a frame as text; a protocol error when it is not UTF-8. */
+export function readText(frame: Frame): string {
+  try {
+    return decoder.decode(frame.payload);
+  } catch (thrown) {
+    throw ipcError('PEER_MALFORMED_FRAME', `${frameTypeName(frame.type)}: the payload is not UTF-8`, { cause: thrown });
+  }
+}
+
+/** The payload of a control frame as a JSON object; an empty payload is an empty object. */
+export function readFields(frame: Frame): Readonly<Record<string, unknown>> {
+  if (frame.payloadBytes === 0) return {};
+  const text = readText(frame);
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (thrown) {
+    throw ipcError('PEER_MALFORMED_FRAME', `${frameTypeName(frame.type)}: the payload is not JSON`, { cause: thrown });
+  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw ipcError('PEER_MALFORMED_FRAME', `${frameTypeName(frame.type)}: the payload is not a JSON object`);
+  }
+  return value as Record<string, unknown>;
+}
+
+/** Bytes of the JSON object of a control frame. */
+export function writeFields(fields: object): Uint8Array {
+  return encoder.encode(JSON.stringify(fields));
+}
+
+/** A whole control frame, with its length: for a peer to whom no writer belongs yet. */
+export function controlFrame(type: number, value: number, fields: object): Uint8Array {
+  const body = encodeFrame({ type, value, payload: writeFields(fields) });
+  const framed = new Uint8Array(4 + body.length);
+  new DataView(framed.buffer).setUint32(0, body.length);
+  framed.set(body, 4);
+  return framed;
+}
+
+function legalTable(role: SessionRole, state: SessionState): readonly boolean[] {
+  const legal = LEGAL_FRAMES[role][state];
+  return Array.from({ length: LAST_FRAME_TYPE - FIRST_FRAME_TYPE + 1 }, (_, i) => legal.includes(FIRST_FRAME_TYPE + i));
+}
+
+/** Bytes that a frame costs beside its payload: what credit counts, so that empty messages are not free. */
+export const CREDIT_OVERHEAD_BYTES = HEADER_BYTES;

@@ -1,0 +1,108 @@
+// A pair of wires inside one process: for tests, and for a client that lives in the server's process.
+// Chunks are copied and cross in turns of their own, as they would on a socket.
+
+import type { PeerAddress, Wire, WireEvents } from './wire.ts';
+
+const HIGH_WATER_BYTES = 64 * 1024;
+
+export function memoryWirePair(): [Wire, Wire] {
+  const left = new MemoryWire();
+  const right = new MemoryWire();
+  left.join(right);
+  right.join(left);
+  return [left, right];
+}
+
+class MemoryWire implements Wire {
+  readonly peer: PeerAddress = { transport: 'memory' };
+  #other: MemoryWire | undefined;
+  #events: WireEvents | undefined;
+  #arrived: { readonly chunk: Uint8Array; readonly done: () => void }[] = [];
+  #scheduled = false;
+  #paused = false;
+  #buffered = 0;
+  #full = false;
+  #ending = false;
+  #closed = false;
+
+  join(other: MemoryWire): void {
+    this.#other = other;
+  }
+
+  get bufferedBytes(): number {
+    return this.#buffered;
+  }
+
+  open(events: WireEvents): void {
+    this.#events = events;
+    this.#schedule();
+  }
+
+  write(parts: readonly Uint8Array[], done: () => void): boolean {
+    const other = this.#other;
+    if (this.#closed || this.#ending || other === undefined) {
+      done();
+      return true;
+    }
+    let bytes = 0;
+    for (const part of parts) bytes += part.length;
+    const chunk = new Uint8Array(bytes);
+    let at = 0;
+    for (const part of parts) {
+      chunk.set(part, at);
+      at += part.length;
+    }
+    this.#buffered += bytes;
+    other.#arrived.push({
+      chunk,
+      done: () => {
+        this.#buffered -= bytes;
+        done();
+        if (this.#full && this.#buffered === 0) {
+          this.#full = false;
+          this.#events?.drain();
+        }
+        if (this.#ending && this.#buffered === 0) this.destroy();
+      },
+    });
+    other.#schedule();
+    this.#full = this.#buffered >= HIGH_WATER_BYTES;
+    return !this.#full;
+  }
+
+  pause(): void {
+    this.#paused = true;
+  }
+
+  resume(): void {
+    this.#paused = false;
+    this.#schedule();
+  }
+
+  end(): void {
+    this.#ending = true;
+    if (this.#buffered === 0) this.destroy();
+  }
+
+  destroy(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    queueMicrotask(() => this.#events?.close(undefined));
+    this.#other?.destroy();
+  }
+
+  #schedule(): void {
+    if (this.#scheduled || this.#events === undefined || this.#paused || this.#arrived.length === 0) return;
+    this.#scheduled = true;
+    queueMicrotask(() => {
+      this.#scheduled = false;
+      if (this.#paused || this.#closed) return;
+      const arrived = this.#arrived;
+      this.#arrived = [];
+      for (const { chunk, done } of arrived) {
+        done();
+        if (!this.#closed) this.#events?.data(chunk);
+      }
+    });
+  }
+}
