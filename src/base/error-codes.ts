@@ -58,6 +58,7 @@ export const ERROR_CODES = {
   REMOTE_CLOSED: { kind: 'connection', retry: true, meaning: 'the peer closed the connection deliberately' },
   REMOTE_LOST: { kind: 'connection', retry: true, meaning: 'the connection that was to answer has gone' },
   REMOTE_CANCELLED: { kind: 'routing', retry: false, meaning: 'the peer cancelled' },
+  REMOTE_STREAMS: { kind: 'routing', retry: false, meaning: 'the handler streams its response; call it with stream()' },
 
   LIMIT_MESSAGE_BYTES: { kind: 'serialization', retry: false, meaning: 'a message larger than the limit' },
   LIMIT_CONNECTIONS: { kind: 'connection', retry: true, meaning: 'the server has as many connections as it allows' },

@@ -112,6 +112,7 @@ export class Connection implements Flushable {
   flush(): void {
     this.#scheduled = false;
     if (!this.#wireFull) this.#write();
+    this.#recover();
   }
 
   /** Says goodbye and ends once everything laid out has gone. `error` is what `closed` will be told. */
@@ -195,10 +196,13 @@ export class Connection implements Flushable {
       this.#finish();
       return;
     }
-    if (this.#wasCongested && !this.congested) {
-      this.#wasCongested = false;
-      this.#owner?.drained();
-    }
+    this.#recover();
+  }
+
+  #recover(): void {
+    if (!this.#wasCongested || this.congested) return;
+    this.#wasCongested = false;
+    this.#owner?.drained();
   }
 
   #finish(): void {
