@@ -29,7 +29,7 @@ function findCompiler() {
   return undefined;
 }
 
-function filesOf(folder, pattern) {
+function filesOf(/** @type {string} */ folder, /** @type {RegExp} */ pattern) {
   const path = join(root, folder);
   if (!existsSync(path)) return [];
   return readdirSync(path)
@@ -40,10 +40,11 @@ function filesOf(folder, pattern) {
 
 function isMusl() {
   if (process.platform !== 'linux') return false;
-  return process.report.getReport().header.glibcVersionRuntime === undefined;
+  const report = /** @type {{ header: { glibcVersionRuntime?: string } }} */ (process.report.getReport());
+  return report.header.glibcVersionRuntime === undefined;
 }
 
-function compilerFlags(headers) {
+function compilerFlags(/** @type {string} */ headers) {
   const common = ['-std=c++17', '-fPIC', '-fvisibility=hidden', '-fno-exceptions', '-fno-rtti', '-pthread'];
   const warnings = ['-Wall', '-Wextra', '-Wshadow', '-Wno-unused-parameter'];
   const mode = flags.debug ? ['-O1', '-g', '-DISTHMUS_FAULT_POINTS=1'] : ['-O2', '-DNDEBUG'];
@@ -55,6 +56,11 @@ function linkFlags() {
   return ['-shared', '-pthread', '-static-libgcc', '-static-libstdc++', ...(flags.debug ? [] : ['-s'])];
 }
 
+/**
+ * @param {string} command
+ * @param {readonly string[]} args
+ * @returns {Promise<void>}
+ */
 function run(command, args) {
   return new Promise((resolve, reject) => {
     const child = spawn(command, args, { stdio: 'inherit' });
@@ -63,7 +69,7 @@ function run(command, args) {
   });
 }
 
-async function inParallel(tasks, width) {
+async function inParallel(/** @type {readonly (() => Promise<void>)[]} */ tasks, /** @type {number} */ width) {
   const queue = [...tasks];
   const worker = async () => {
     for (let task = queue.shift(); task; task = queue.shift()) await task();
@@ -71,7 +77,7 @@ async function inParallel(tasks, width) {
   await Promise.all(Array.from({ length: width }, worker));
 }
 
-const modified = (path) => (existsSync(path) ? statSync(path).mtimeMs : 0);
+const modified = (/** @type {string} */ path) => (existsSync(path) ? statSync(path).mtimeMs : 0);
 
 async function main() {
   const sources = SOURCES.flatMap((folder) => filesOf(folder, /\.cc$/));
@@ -91,9 +97,10 @@ async function main() {
     console.warn(`warning: ${message}; shared memory and named pipes will not open, all else works`);
     return;
   }
-  const include = createRequire(import.meta.url)('node-api-headers').include_dir;
-  const compile = [compiler, ...compilerFlags(include)];
-  const command = [...compile, ...linkFlags()].join(' ');
+  const require = createRequire(import.meta.url);
+  const { include_dir: include } = /** @type {{ include_dir: string }} */ (require('node-api-headers'));
+  const compile = compilerFlags(include);
+  const command = [compiler, ...compile, ...linkFlags()].join(' ');
   mkdirSync(objects, { recursive: true });
   mkdirSync(dirname(output), { recursive: true });
 
@@ -108,7 +115,7 @@ async function main() {
   if (stale.length === 0 && modified(output) >= newestObject) return;
 
   await inParallel(
-    stale.map((step) => () => run(compile[0], [...compile.slice(1), '-c', step.source, '-o', step.object])),
+    stale.map((step) => () => run(compiler, [...compile, '-c', step.source, '-o', step.object])),
     availableParallelism(),
   );
   // A new file in place of the old one: overwriting it would pull the code from under running processes.
@@ -122,6 +129,6 @@ async function main() {
 try {
   await main();
 } catch (error) {
-  console.error(`build-native: ${error instanceof Error ? error.message : error}`);
+  console.error(`build-native: ${error instanceof Error ? error.message : String(error)}`);
   process.exitCode = 1;
 }

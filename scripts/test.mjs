@@ -1,0 +1,83 @@
+// `npm test [-- pattern… | --node-option…]`: compiles, then runs node's own test runner over the compiled
+// *.test.js files whose path holds one of the patterns. With ISTHMUS_NO_SKIP=1 a skipped test is a failure:
+// there every real peer is installed, and a test that looks away would hide that one is missing.
+
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { buildDist, buildTests } from './build.mjs';
+import { filesBelow, ROOT, run } from './project.mjs';
+
+const MAX_PARALLEL_FILES = 2;
+/** One test that hangs must end in a failure that names it, long before CI gives up. */
+const TEST_TIMEOUT_MS = 180_000;
+
+/** The compiled test files whose path below build/ holds one of the patterns; all of them without a pattern. */
+export function selectTests(/** @type {readonly string[]} */ patterns) {
+  const compiled = filesBelow('.', join(ROOT, 'build')).filter((file) => file.endsWith('.test.js'));
+  if (patterns.length === 0) return compiled;
+  return compiled.filter((file) => patterns.some((pattern) => file.includes(asCompiled(pattern))));
+}
+
+/** A pattern may be the path of a source file; the files looked at are its outputs. */
+function asCompiled(/** @type {string} */ pattern) {
+  return pattern.replace(/^\.\//, '').replace(/\.ts$/, '.js');
+}
+
+/**
+ * Runs node's test runner once over the files. Its output passes through untouched.
+ * @param {readonly string[]} files paths below build/
+ * @param {readonly string[]} nodeOptions
+ * @returns {Promise<{ code: number, skipped: string[] }>}
+ */
+export async function runTests(files, nodeOptions) {
+  const folder = mkdtempSync(join(tmpdir(), 'isthmus-test-'));
+  const record = join(folder, 'skipped.jsonl');
+  const reporter = process.stdout.isTTY ? 'spec' : 'tap';
+  try {
+    const code = await run(process.execPath, [
+      '--test',
+      '--enable-source-maps',
+      `--test-concurrency=${MAX_PARALLEL_FILES}`,
+      `--test-timeout=${TEST_TIMEOUT_MS}`,
+      `--test-reporter=${reporter}`,
+      '--test-reporter-destination=stdout',
+      `--test-reporter=${new URL('skip-reporter.mjs', import.meta.url).href}`,
+      `--test-reporter-destination=${record}`,
+      ...nodeOptions,
+      ...files.map((file) => join(ROOT, 'build', file)),
+    ]);
+    const lines = readFileSync(record, 'utf8').split('\n');
+    return { code, skipped: lines.filter((line) => line !== '').map((line) => String(JSON.parse(line))) };
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** The exit code that a run deserves; what was skipped is listed on standard error. */
+export function verdict(/** @type {{ code: number, skipped: string[] }} */ result, /** @type {boolean} */ noSkip) {
+  if (result.skipped.length > 0) {
+    console.error(`\n${result.skipped.length} skipped:\n${result.skipped.map((name) => `  ${name}`).join('\n')}`);
+    if (noSkip) console.error('ISTHMUS_NO_SKIP is set: nothing may be skipped here.');
+  }
+  return result.code === 0 && noSkip && result.skipped.length > 0 ? 1 : result.code;
+}
+
+async function main() {
+  const args = process.argv.slice(2);
+  const patterns = args.filter((arg) => !arg.startsWith('--'));
+  if (!(await buildDist()) || !(await buildTests())) return 1;
+  const files = selectTests(patterns);
+  if (files.length === 0) {
+    console.error(`no test file matches ${patterns.join(' ')}`);
+    return 1;
+  }
+  const result = await runTests(
+    files,
+    args.filter((arg) => arg.startsWith('--')),
+  );
+  return verdict(result, process.env['ISTHMUS_NO_SKIP'] === '1');
+}
+
+if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) process.exitCode = await main();
