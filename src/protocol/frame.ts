@@ -7,6 +7,11 @@ import { LENGTH_BYTES } from './frame-types.ts';
 
 const EMPTY = new Uint8Array(0);
 
+/** Makes memory that need not be zeroed: `Buffer.allocUnsafe` in Node, so that payloads arrive as Buffers there. */
+export type Allocate = (bytes: number) => Uint8Array;
+
+export const allocatePlain: Allocate = (bytes) => new Uint8Array(bytes);
+
 /**
  * Pull parser without an allocation for each frame: `push` a chunk, then call `next` until it gives
  * false; after each true the body is `buffer[start, end)`.
@@ -19,6 +24,7 @@ export class FrameCutter {
   /** Bytes from the first body byte on that a body may have. May be raised after the handshake. */
   bodyBytesMax: number;
 
+  readonly #allocate: Allocate;
   #chunk: Uint8Array = EMPTY;
   #position = 0;
   /** The body that is being filled; a chunk's end fell into it. */
@@ -28,8 +34,9 @@ export class FrameCutter {
   #lengthBytes = 0;
   #length = 0;
 
-  constructor(bodyBytesMax: number) {
+  constructor(bodyBytesMax: number, allocate: Allocate = allocatePlain) {
     this.bodyBytesMax = bodyBytesMax;
+    this.#allocate = allocate;
   }
 
   /** Bytes that are held for an unfinished body. */
@@ -74,7 +81,7 @@ export class FrameCutter {
       return true;
     }
     this.#position = at;
-    this.#partial = new Uint8Array(length);
+    this.#partial = this.#allocate(length);
     this.#filled = 0;
     return this.#fill(this.#partial);
   }

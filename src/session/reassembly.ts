@@ -2,6 +2,7 @@
 
 import { ipcError } from '../base/errors.ts';
 import type { Frame } from '../protocol/codec.ts';
+import { type Allocate, allocatePlain } from '../protocol/frame.ts';
 import { FrameFlag, FrameType, HEADER_BYTES } from '../protocol/frame-types.ts';
 
 interface Partial {
@@ -11,10 +12,12 @@ interface Partial {
 
 export class Reassembly {
   readonly #partials = new Map<number, Partial>();
+  readonly #allocate: Allocate;
   readonly #bytesMax: number;
   readonly #partialsMax: number;
 
-  constructor(bytesMax: number, partialsMax: number) {
+  constructor(bytesMax: number, partialsMax: number, allocate: Allocate = allocatePlain) {
+    this.#allocate = allocate;
     this.#bytesMax = bytesMax;
     this.#partialsMax = partialsMax;
   }
@@ -53,7 +56,7 @@ export class Reassembly {
         details: { partialsMax: this.#partialsMax },
       });
     }
-    const partial = { body: new Uint8Array(total), filled: 0 };
+    const partial = { body: this.#allocate(total), filled: 0 };
     this.#partials.set(fragment.id, partial);
     return partial;
   }

@@ -3,7 +3,7 @@
 
 import { ipcError } from '../base/errors.ts';
 import { decodeFrame, encodeFrame, type Frame } from '../protocol/codec.ts';
-import { FrameCutter } from '../protocol/frame.ts';
+import { type Allocate, allocatePlain, FrameCutter } from '../protocol/frame.ts';
 import {
   FIRST_FRAME_TYPE,
   FrameType,
@@ -27,13 +27,15 @@ export interface SessionOptions {
   readonly limits: Limits;
   /** A ping goes out after this long without a word from the peer; two silent ones are death. */
   readonly heartbeatIntervalMs: number;
+  /** Memory for what is received. Default: zeroed typed arrays. */
+  readonly allocate?: Allocate;
 }
 
 export class Session {
   readonly writer: FrameWriter;
   readonly #role: SessionRole;
   readonly #limits: Limits;
-  readonly #cutter = new FrameCutter(HANDSHAKE_BYTES_MAX);
+  readonly #cutter: FrameCutter;
   readonly #reassembly: Reassembly;
   readonly #peerNames = new Map<number, string>();
   readonly #heartbeatIntervalMs: number;
@@ -47,7 +49,9 @@ export class Session {
     this.#role = options.role;
     this.#limits = options.limits;
     this.#heartbeatIntervalMs = options.heartbeatIntervalMs;
-    this.#reassembly = new Reassembly(options.limits.messageBytesMax, options.limits.partialMessagesMax);
+    const allocate = options.allocate ?? allocatePlain;
+    this.#cutter = new FrameCutter(HANDSHAKE_BYTES_MAX, allocate);
+    this.#reassembly = new Reassembly(options.limits.messageBytesMax, options.limits.partialMessagesMax, allocate);
     this.#legal = legalTable(options.role, 'opening');
   }
 

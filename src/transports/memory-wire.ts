@@ -44,14 +44,8 @@ class MemoryWire implements Wire {
       done();
       return true;
     }
-    let bytes = 0;
-    for (const part of parts) bytes += part.length;
-    const chunk = new Uint8Array(bytes);
-    let at = 0;
-    for (const part of parts) {
-      chunk.set(part, at);
-      at += part.length;
-    }
+    const chunk = Buffer.concat(parts);
+    const bytes = chunk.length;
     this.#buffered += bytes;
     other.#arrived.push({
       chunk,

@@ -1,0 +1,5 @@
+// What happens when a subscriber's outbox is full. docs/protocol.md, "Credit".
+
+export const OUTBOX_POLICIES = ['block', 'drop-oldest', 'drop-newest', 'latest-only', 'disconnect'] as const;
+
+export type OutboxPolicy = (typeof OUTBOX_POLICIES)[number];

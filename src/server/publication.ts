@@ -1,0 +1,92 @@
+// One publish on its way to its receivers: encoded once for each wire format, and only for the formats
+// that somebody needs.
+
+import { decodePayload } from '../protocol/payload.ts';
+import { ContentType, FrameFlag, FrameType, HEADER_BYTES } from '../protocol/frame-types.ts';
+import { encodeLegacy } from '../protocol/legacy-json.ts';
+import { SharedFrame } from '../session/frame-writer.ts';
+
+/** What an old client is shown in place of a payload that JSON cannot carry. */
+export interface LegacyLabels {
+  readonly appId: string;
+  readonly channelId: string;
+  /** Made at the first use: text that no other message has. */
+  messageId(): string;
+  /** Seconds since the epoch. */
+  readonly timestamp: number;
+}
+
+export class Publication {
+  readonly channelNumber: number;
+  readonly channelName: string;
+  readonly content: number;
+  readonly bytes: number;
+  readonly #labels: LegacyLabels;
+  #payload: Uint8Array;
+  #detached = false;
+  #frame: SharedFrame | undefined;
+  #retainedFrame: SharedFrame | undefined;
+  #legacyBody: Uint8Array | undefined;
+
+  constructor(channelNumber: number, channelName: string, content: number, payload: Uint8Array, labels: LegacyLabels) {
+    this.channelNumber = channelNumber;
+    this.channelName = channelName;
+    this.content = content;
+    this.bytes = payload.length + HEADER_BYTES;
+    this.#payload = payload;
+    this.#labels = labels;
+  }
+
+  get payload(): Uint8Array {
+    return this.#payload;
+  }
+
+  /** The DELIVERY for native subscribers; they differ in the subscription id only. */
+  get frame(): SharedFrame {
+    this.#frame ??= new SharedFrame(FrameType.DELIVERY, 0, this.content, this.channelNumber, 0, this.#payload);
+    return this.#frame;
+  }
+
+  /** The same, marked as a kept value. */
+  get retainedFrame(): SharedFrame {
+    this.#retainedFrame ??= new SharedFrame(
+      FrameType.DELIVERY,
+      FrameFlag.RETAIN,
+      this.content,
+      this.channelNumber,
+      0,
+      this.#payload,
+    );
+    return this.#retainedFrame;
+  }
+
+  /** The JSON body for subscribers on the old protocol. */
+  get legacyBody(): Uint8Array {
+    this.#legacyBody ??= encodeLegacy({
+      messageId: this.#labels.messageId(),
+      appId: this.#labels.appId,
+      channelId: this.#labels.channelId,
+      messageType: 'publish',
+      payload: legacyPayload(this.content, this.#payload),
+      timestamp: this.#labels.timestamp,
+      replyTo: null,
+    });
+    return this.#legacyBody;
+  }
+
+  /** Makes the payload independent of the larger buffer that it arrived in. */
+  detach(): void {
+    if (this.#detached) return;
+    this.#detached = true;
+    if (this.#payload.length * 2 >= this.#payload.buffer.byteLength) return;
+    // Not `slice`: on a Buffer that is a view.
+    this.#payload = Uint8Array.prototype.slice.call(this.#payload);
+    this.#frame = undefined;
+  }
+}
+
+/** A payload as the old protocol can carry it; the JSON encoder deals with bytes. */
+export function legacyPayload(content: number, payload: Uint8Array): unknown {
+  if (content === ContentType.NONE) return null;
+  return decodePayload(content, payload);
+}
