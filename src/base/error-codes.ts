@@ -11,15 +11,7 @@
 //   SYSTEM_   this machine lacks something (a native addon, memory, a file system)
 
 /** The classes of the error tree below `IPCError`. */
-export type ErrorKind =
-  | 'connection'
-  | 'routing'
-  | 'authentication'
-  | 'channel'
-  | 'application'
-  | 'serialization'
-  | 'timeout'
-  | 'plain';
+export type ErrorKind = 'connection' | 'routing' | 'authentication' | 'channel' | 'application' | 'serialization' | 'timeout' | 'plain';
 
 export interface ErrorCodeEntry {
   readonly kind: ErrorKind;
@@ -64,6 +56,8 @@ export const ERROR_CODES = {
   LIMIT_CONNECTIONS: { kind: 'connection', retry: true, meaning: 'the server has as many connections as it allows' },
   LIMIT_SUBSCRIPTIONS: { kind: 'channel', retry: false, meaning: 'the connection has as many subscriptions as it is allowed' },
   LIMIT_CHANNELS: { kind: 'channel', retry: false, meaning: 'the application has as many channels as it is allowed' },
+  LIMIT_APPLICATIONS: { kind: 'application', retry: true, meaning: 'the server has as many applications as it is allowed' },
+  LIMIT_WORKERS: { kind: 'routing', retry: true, meaning: 'every worker of the channel has as many requests in flight as it takes' },
   LIMIT_REQUESTS: { kind: 'routing', retry: true, meaning: 'too many requests are outstanding on the connection' },
   LIMIT_OUTBOX: { kind: 'connection', retry: true, meaning: 'the outbox is full and its policy is to disconnect or to fail' },
   LIMIT_OFFLINE_QUEUE: { kind: 'connection', retry: true, meaning: 'too much waits for the connection to come back' },

@@ -1,0 +1,200 @@
+// A channel of an application: what belongs to it, and the face of it that users hold. Everything that
+// reaches past the channel itself goes through `owner` (its application) or `outlet` (the layer above).
+
+import { ipcError, type IPCError } from '../base/errors.ts';
+import { invalidOption } from '../base/options.ts';
+import type { Audience } from './audience.ts';
+import { type ChannelOptions, channelSettings, type ChannelSettings } from './channel-options.ts';
+import { type Middleware, MiddlewareStack } from './middleware.ts';
+import type { PresenceEvent } from './presence.ts';
+import type { Kept, RetainedValue } from './retained.ts';
+import { type BrokerTypes, type Handler, MESSAGE_KINDS, type MessageKind } from './types.ts';
+import { WorkGroup } from './work-group.ts';
+
+/** What the layer above lends to the broker. */
+export interface Outlet<B extends BrokerTypes> {
+  /** Milliseconds since the epoch, for calls that users make without saying when. */
+  now(): number;
+  /** A copy of a message that may be held for long, and what it costs in bytes. */
+  keep(message: B['message']): Kept<B['message']>;
+  /** `Channel.publish` of a user ends here. */
+  publish(channel: Channel<B>, payload: unknown, options: B['publishOptions']): B['published'];
+  /** A user removed a channel: here is who has to be told. */
+  channelRemoved(removed: RemovedChannel<B>): void;
+}
+
+export interface RemovedChannel<B extends BrokerTypes> {
+  readonly channel: Channel<B>;
+  /** Direct subscriptions that ended with it. */
+  readonly subscribers: readonly B['subscriber'][];
+  /** Requests that its workers had not answered. */
+  readonly unanswered: readonly B['request'][];
+  readonly presence: readonly PresenceEvent<B['connection']>[];
+}
+
+/** What follows from a subscription. */
+export interface Subscribed<B extends BrokerTypes> {
+  /** `false` where this entry was subscribed already; then nothing follows. */
+  readonly added: boolean;
+  /** The channel; `undefined` for a pattern. */
+  readonly channel: Channel<B> | undefined;
+  /** The last values that the new subscriber is due. */
+  readonly retained: readonly RetainedValue<Channel<B>, B['message']>[];
+  readonly presence: PresenceEvent<B['connection']> | undefined;
+}
+
+export interface Unsubscribed<B extends BrokerTypes> {
+  readonly removed: boolean;
+  readonly presence: PresenceEvent<B['connection']> | undefined;
+}
+
+/** What a channel asks of its application. */
+export interface ChannelOwner<B extends BrokerTypes> {
+  readonly outlet: Outlet<B>;
+  subscribeTo(channelId: string, subscriber: B['subscriber'], now: number): Subscribed<B>;
+  unsubscribe(subscriber: B['subscriber'], now: number): Unsubscribed<B>;
+}
+
+export interface ChannelInit<B extends BrokerTypes> {
+  readonly channelId: string;
+  readonly appId: string;
+  readonly number: number;
+  readonly createdAt: number;
+  readonly settings: ChannelSettings;
+  readonly audience: Audience<B['subscriber']>;
+  readonly middleware: MiddlewareStack<B['message'], B['context']>;
+  readonly owner: ChannelOwner<B>;
+}
+
+/**
+ * A channel: subscribers hear what is published to it, handlers or workers answer what is asked of it.
+ *
+ * @example
+ * ```ts
+ * const channel = server.createApplication('shop').createChannel('orders.eu', { retain: true });
+ * channel.setHandler('request', (message) => ({ accepted: message.payload }));
+ * channel.publish({ id: 7 });
+ * ```
+ */
+export class Channel<B extends BrokerTypes> {
+  readonly channelId: string;
+  readonly appId: string;
+  /** Unique among the living channels of one server, 1 to 2^32-1. */
+  readonly number: number;
+  /** Milliseconds since the epoch. */
+  readonly createdAt: number;
+  /** The connections that serve this channel's requests. */
+  readonly workers = new WorkGroup<B['connection'], B['request']>();
+  readonly middleware: MiddlewareStack<B['message'], B['context']>;
+  /** Was something published since it was last looked at? Says which idle channels to give up first. */
+  touched = false;
+
+  readonly #audience: Audience<B['subscriber']>;
+  readonly #owner: ChannelOwner<B>;
+  readonly #handlers: Partial<Record<MessageKind, Handler<B>>> = {};
+  #settings: ChannelSettings;
+  #explicit = false;
+  #removed = false;
+
+  constructor(init: ChannelInit<B>) {
+    this.channelId = init.channelId;
+    this.appId = init.appId;
+    this.number = init.number;
+    this.createdAt = init.createdAt;
+    this.middleware = new MiddlewareStack(init.middleware);
+    this.#settings = init.settings;
+    this.#audience = init.audience;
+    this.#owner = init.owner;
+  }
+
+  get settings(): ChannelSettings {
+    return this.#settings;
+  }
+
+  /** Removed, or given up because nobody was interested; its name may belong to a newer channel. */
+  get removed(): boolean {
+    return this.#removed;
+  }
+
+  /** Everybody who hears a publish, wildcard subscribers too: one entry for each subscription. Never changed once given. */
+  get receivers(): readonly B['subscriber'][] {
+    return this.#audience.receivers;
+  }
+
+  /** How many direct subscriptions there are. */
+  get subscriberCount(): number {
+    return this.#audience.direct.size;
+  }
+
+  /** Would anybody miss the channel? Middleware, handlers, workers, subscribers or a maker's will keep it. */
+  get wanted(): boolean {
+    return this.#explicit || this.subscriberCount > 0 || this.workers.size > 0;
+  }
+
+  /** The direct subscriptions, without those of wildcards. */
+  getSubscribers(): readonly B['subscriber'][] {
+    return [...this.#audience.direct];
+  }
+
+  /** Subscribes to exactly this name, even where it reads like a pattern. */
+  addSubscriber(subscriber: B['subscriber'], now: number = this.#owner.outlet.now()): Subscribed<B> {
+    return this.#owner.subscribeTo(this.channelId, subscriber, now);
+  }
+
+  removeSubscriber(subscriber: B['subscriber'], now: number = this.#owner.outlet.now()): Unsubscribed<B> {
+    if (!this.#audience.direct.has(subscriber)) return { removed: false, presence: undefined };
+    return this.#owner.unsubscribe(subscriber, now);
+  }
+
+  /**
+   * Sets what handles messages of a type; `undefined` takes the handler away. Raises
+   * `USAGE_INVALID_OPTION` for another type, `USAGE_CLOSED` where the channel was removed.
+   */
+  setHandler(type: MessageKind, handler: Handler<B> | undefined): this {
+    const kind = checkKind(type);
+    if (handler !== undefined && typeof handler !== 'function') throw invalidOption('handler', handler, 'a function');
+    this.claim();
+    if (handler === undefined) delete this.#handlers[kind];
+    else this.#handlers[kind] = handler;
+    return this;
+  }
+
+  getHandler(type: MessageKind): Handler<B> | undefined {
+    return this.#handlers[type];
+  }
+
+  /** Adds middleware that messages of this channel pass after the server's and the application's. */
+  use(middleware: Middleware<B['message'], B['context']>): this {
+    this.claim();
+    this.middleware.use(middleware);
+    return this;
+  }
+
+  /** Sends a message to every subscriber, in the server's name. */
+  publish(payload: unknown, options?: B['publishOptions']): B['published'] {
+    return this.#owner.outlet.publish(this, payload, options);
+  }
+
+  /** Somebody asked for this very channel: it stays until it is removed. */
+  claim(options?: ChannelOptions): void {
+    if (this.#removed) throw this.#gone();
+    if (options !== undefined) this.#settings = channelSettings(options, this.#settings);
+    this.#explicit = true;
+  }
+
+  /** Called by the table of channels alone. */
+  markRemoved(): void {
+    this.#removed = true;
+  }
+
+  #gone(): IPCError {
+    return ipcError('USAGE_CLOSED', `channel ${this.channelId} of ${this.appId} was removed; create it again`, {
+      details: { appId: this.appId, channelId: this.channelId },
+    });
+  }
+}
+
+function checkKind(type: MessageKind): MessageKind {
+  if (!MESSAGE_KINDS.includes(type)) throw invalidOption('type', type, `one of ${MESSAGE_KINDS.join(', ')}`);
+  return type;
+}
