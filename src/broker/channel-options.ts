@@ -1,18 +1,14 @@
 // What can be set for a channel, checked at the door.
 
 import { booleanOption, choiceOption, integerOption, knownOptions } from '../base/options.ts';
-
-/**
- * What happens when a subscriber reads slower than its channel speaks and its outbox is full:
- * `block` slows the publisher, `drop-oldest` and `drop-newest` lose messages and tell the subscriber how
- * many, `latest-only` keeps one message of the channel, `disconnect` ends the connection.
- */
-export const OUTBOX_POLICIES = ['block', 'drop-oldest', 'drop-newest', 'latest-only', 'disconnect'] as const;
-
-export type OutboxPolicy = (typeof OUTBOX_POLICIES)[number];
+import { OUTBOX_POLICIES, type OutboxPolicy } from '../protocol/policies.ts';
 
 export interface ChannelOptions {
-  /** What to do with a subscriber that reads too slowly. Default `'block'`. */
+  /**
+   * What happens when a subscriber reads slower than the channel speaks and its outbox is full: `'block'`
+   * slows the publisher, `'drop-oldest'` and `'drop-newest'` lose messages and tell the subscriber how many,
+   * `'latest-only'` keeps one message of the channel, `'disconnect'` ends the connection. Default `'block'`.
+   */
   readonly policy?: OutboxPolicy;
   /** How much may wait for one subscription, in bytes: 1024 to 2^31-1. Default 4 MiB. */
   readonly outboxBytesMax?: number;

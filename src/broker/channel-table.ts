@@ -76,7 +76,7 @@ export class ChannelTable<B extends BrokerTypes> {
   /** Gives up every idle channel that was not published to since the last sweep. Gives how many. */
   sweep(): number {
     let count = 0;
-    for (const channel of [...this.#idle]) {
+    for (const channel of this.#idle) {
       if (!this.#isIdle(channel)) this.#idle.delete(channel);
       else if (channel.touched) channel.touched = false;
       else if (this.remove(channel)) count += 1;

@@ -3,12 +3,13 @@
 
 import { ipcError, type IPCError } from '../base/errors.ts';
 import { invalidOption } from '../base/options.ts';
+import { MessageType } from '../protocol/messages.ts';
 import type { Audience } from './audience.ts';
 import { type ChannelOptions, channelSettings, type ChannelSettings } from './channel-options.ts';
 import { type Middleware, MiddlewareStack } from './middleware.ts';
 import type { PresenceEvent } from './presence.ts';
 import type { Kept, RetainedValue } from './retained.ts';
-import { type BrokerTypes, type Handler, MESSAGE_KINDS, type MessageKind } from './types.ts';
+import type { BrokerTypes, Handler } from './types.ts';
 import { WorkGroup } from './work-group.ts';
 
 /** What the layer above lends to the broker. */
@@ -91,7 +92,7 @@ export class Channel<B extends BrokerTypes> {
 
   readonly #audience: Audience<B['subscriber']>;
   readonly #owner: ChannelOwner<B>;
-  readonly #handlers: Partial<Record<MessageKind, Handler<B>>> = {};
+  readonly #handlers: Partial<Record<MessageType, Handler<B>>> = {};
   #settings: ChannelSettings;
   #explicit = false;
   #removed = false;
@@ -150,16 +151,16 @@ export class Channel<B extends BrokerTypes> {
    * Sets what handles messages of a type; `undefined` takes the handler away. Raises
    * `USAGE_INVALID_OPTION` for another type, `USAGE_CLOSED` where the channel was removed.
    */
-  setHandler(type: MessageKind, handler: Handler<B> | undefined): this {
-    const kind = checkKind(type);
+  setHandler(type: MessageType, handler: Handler<B> | undefined): this {
+    checkType(type);
     if (handler !== undefined && typeof handler !== 'function') throw invalidOption('handler', handler, 'a function');
     this.claim();
-    if (handler === undefined) delete this.#handlers[kind];
-    else this.#handlers[kind] = handler;
+    if (handler === undefined) delete this.#handlers[type];
+    else this.#handlers[type] = handler;
     return this;
   }
 
-  getHandler(type: MessageKind): Handler<B> | undefined {
+  getHandler(type: MessageType): Handler<B> | undefined {
     return this.#handlers[type];
   }
 
@@ -194,7 +195,8 @@ export class Channel<B extends BrokerTypes> {
   }
 }
 
-function checkKind(type: MessageKind): MessageKind {
-  if (!MESSAGE_KINDS.includes(type)) throw invalidOption('type', type, `one of ${MESSAGE_KINDS.join(', ')}`);
-  return type;
+const MESSAGE_TYPES: readonly MessageType[] = Object.values(MessageType);
+
+function checkType(type: MessageType): void {
+  if (!MESSAGE_TYPES.includes(type)) throw invalidOption('type', type, `one of ${MESSAGE_TYPES.join(', ')}`);
 }

@@ -16,7 +16,7 @@
 // else the worker with the least in flight, else nobody, with the code that says why. A worker that was
 // found has the request assigned; `channel.workers.settle(request)` when it has ended.
 
-import { type ErrorCode } from '../base/error-codes.ts';
+import type { ErrorCode } from '../base/error-codes.ts';
 import type { Application } from './application.ts';
 import type { Channel } from './channel.ts';
 import type { Verdict } from './middleware.ts';

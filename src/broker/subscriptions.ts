@@ -72,7 +72,7 @@ export class Subscriptions<S extends Subscriber> {
   /** Ends everything the connection holds. */
   removeAllOf(connection: S['connection']): readonly Ended<S>[] {
     const ended: Ended<S>[] = [];
-    for (const subscriber of [...(this.#ofConnection.get(connection) ?? [])]) {
+    for (const subscriber of this.#ofConnection.get(connection) ?? []) {
       const place = this.remove(subscriber);
       if (place !== undefined) ended.push({ subscriber, place });
     }

@@ -19,18 +19,6 @@ export interface BrokerTypes {
   readonly published: unknown;
 }
 
-/** The kinds of message that a channel can have a handler for. */
-export type MessageKind = 'request' | 'response' | 'notification' | 'subscribe' | 'unsubscribe' | 'publish';
-
-export const MESSAGE_KINDS: readonly MessageKind[] = [
-  'request',
-  'response',
-  'notification',
-  'subscribe',
-  'unsubscribe',
-  'publish',
-];
-
 /**
  * Called for a message of its kind. For a request, what it returns (or the promise of it) is the response,
  * and what it throws reaches the caller as an error.
