@@ -92,14 +92,17 @@ export default {
       comment: 'what a browser loads reaches no module of Node and no package made for it',
       severity: 'error',
       from: { path: BROWSER_ENTRIES.map((entry) => `^${ENTRIES[entry]}$`) },
-      to: { path: '^node:|^(net|fs|tls|http|https|crypto|events|stream|buffer|os|path|util|ws)$|(^|/)node_modules/ws/', reachable: true },
+      to: {
+        path: '^node:|^(net|fs|tls|http|https|crypto|events|stream|buffer|os|path|util|ws)$|(^|/)node_modules/ws/',
+        reachable: true,
+      },
     },
     {
       name: 'examples-are-users',
       comment: 'an example shows what a user writes: it imports the package by its name',
       severity: 'error',
       from: { path: '^examples/' },
-      to: { path: '^(src|test|scripts|dist|build)/' , pathNot: ENTRY_FILES },
+      to: { path: '^(src|test|scripts|dist|build)/', pathNot: ENTRY_FILES },
     },
     {
       name: 'no-test-in-product',

@@ -48,7 +48,14 @@ function compilerFlags(/** @type {string} */ headers) {
   const common = ['-std=c++17', '-fPIC', '-fvisibility=hidden', '-fno-exceptions', '-fno-rtti', '-pthread'];
   const warnings = ['-Wall', '-Wextra', '-Wshadow', '-Wno-unused-parameter'];
   const mode = flags.debug ? ['-O1', '-g', '-DISTHMUS_FAULT_POINTS=1'] : ['-O2', '-DNDEBUG'];
-  return [...common, ...warnings, ...mode, `-I${headers}`, `-I${join(root, 'native')}`, '-DNODE_GYP_MODULE_NAME=isthmus'];
+  return [
+    ...common,
+    ...warnings,
+    ...mode,
+    `-I${headers}`,
+    `-I${join(root, 'native')}`,
+    '-DNODE_GYP_MODULE_NAME=isthmus',
+  ];
 }
 
 function linkFlags() {

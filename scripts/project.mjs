@@ -19,7 +19,8 @@ export function filesBelow(/** @type {string} */ folder, root = ROOT) {
   const walk = (path) => {
     for (const entry of readdirSync(path, { withFileTypes: true })) {
       if (entry.isDirectory() && !NEVER_WALKED.has(entry.name)) walk(join(path, entry.name));
-      else if (entry.isFile()) found.push(relative(root, join(path, entry.name)).split(sep).join('/'));
+      else if (entry.isFile() && entry.name !== '.git')
+        found.push(relative(root, join(path, entry.name)).split(sep).join('/'));
     }
   };
   walk(start);

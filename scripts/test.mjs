@@ -5,7 +5,6 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { pathToFileURL } from 'node:url';
 import { buildDist, buildTests } from './build.mjs';
 import { filesBelow, ROOT, run } from './project.mjs';
 
@@ -80,4 +79,4 @@ async function main() {
   return verdict(result, process.env['ISTHMUS_NO_SKIP'] === '1');
 }
 
-if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) process.exitCode = await main();
+if (process.argv[1] === import.meta.filename) process.exitCode = await main();

@@ -15,8 +15,10 @@ const CONFIGURATION = ['.dependency-cruiser.mjs', 'tsconfig.json', 'package.json
 const CLEAN: Readonly<Record<string, string>> = {
   'src/base/errors.ts': 'export const a = 1;',
   'src/protocol/frame.ts': "export { a } from '../base/errors.ts';",
-  'src/session/session.ts': "import { a } from '../protocol/frame.ts';\nexport type S = typeof a;\nexport const s: S = a;",
-  'src/session/session.test.ts': "import { test } from 'node:test';\nimport { s } from './session.ts';\ntest(String(s), () => undefined);",
+  'src/session/session.ts':
+    "import { a } from '../protocol/frame.ts';\nexport type S = typeof a;\nexport const s: S = a;",
+  'src/session/session.test.ts':
+    "import { test } from 'node:test';\nimport { s } from './session.ts';\ntest(String(s), () => undefined);",
   'src/broker/router.ts': "export { a } from '../protocol/frame.ts';",
   'src/transports/tcp.ts': "import 'node:net';\nexport { a } from '../base/errors.ts';",
   'src/transports/websocket.ts': "export { WebSocket } from 'ws';",

@@ -1,0 +1,70 @@
+// Documents against code: docs/errors.md against the table of error codes, and every relative link of every
+// document against the files and headings that exist. `--write` brings the rows of docs/errors.md up to date.
+
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join, posix } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { errorTableFaults, rewriteErrorTable } from './error-table.mjs';
+import { filesBelow, ROOT } from './project.mjs';
+
+/** The anchors that a page makes of its headings and of its own <a id>. */
+function anchorsOf(/** @type {string} */ markdown) {
+  /** @type {Set<string>} */
+  const anchors = new Set();
+  const text = markdown.replaceAll(/^```[\s\S]*?^```/gm, '');
+  for (const [, heading = ''] of text.matchAll(/^#{1,6} +(.+)$/gm)) {
+    const slug = heading
+      .replaceAll(/\[([^\]]*)\]\([^)]*\)/g, '$1')
+      .toLowerCase()
+      .replaceAll(/[^\p{L}\p{N}\s_-]/gu, '')
+      .replaceAll(/\s/g, '-');
+    let unique = slug;
+    for (let count = 1; anchors.has(unique); count++) unique = `${slug}-${count}`;
+    anchors.add(unique);
+  }
+  for (const [, id = ''] of text.matchAll(/<a (?:id|name)="([^"]+)"/g)) anchors.add(id);
+  return anchors;
+}
+
+/** Relative links of every document that lead nowhere. */
+export function linkFaults(/** @type {string} */ root) {
+  const faults = [];
+  for (const file of filesBelow('.', root).filter((path) => path.endsWith('.md'))) {
+    const text = readFileSync(join(root, file), 'utf8')
+      .replaceAll(/^```[\s\S]*?^```/gm, '')
+      .replaceAll(/`[^`\n]*`/g, '');
+    for (const [, link = ''] of text.matchAll(/\]\(<?([^)\s>]+)>?(?: "[^"]*")?\)/g)) {
+      if (/^[a-z]+:/i.test(link)) continue;
+      const [path = '', anchor] = link.split('#');
+      const target = path === '' ? file : posix.join(dirname(file), decodeURIComponent(path));
+      if (!existsSync(join(root, target))) faults.push(`${file}: ${link} leads nowhere`);
+      else if (anchor !== undefined && target.endsWith('.md')) {
+        const known = anchorsOf(readFileSync(join(root, target), 'utf8'));
+        if (!known.has(anchor)) faults.push(`${file}: ${link}: no heading makes this anchor`);
+      }
+    }
+  }
+  return faults;
+}
+
+/** @returns {Promise<import('./error-table.mjs').ErrorCodes>} */
+async function readErrorCodes() {
+  const path = join(ROOT, 'dist', 'base', 'error-codes.js');
+  const module = /** @type {{ ERROR_CODES: import('./error-table.mjs').ErrorCodes }} */ (
+    await import(pathToFileURL(path).href)
+  );
+  return module.ERROR_CODES;
+}
+
+async function main() {
+  const codes = await readErrorCodes();
+  const path = join(ROOT, 'docs', 'errors.md');
+  if (process.argv.includes('--write')) writeFileSync(path, rewriteErrorTable(readFileSync(path, 'utf8'), codes));
+  const errors = errorTableFaults(readFileSync(path, 'utf8'), codes);
+  const advice = 'rows are made by: npm run build && node scripts/check-docs.mjs --write';
+  const faults = [...errors.map((fault) => `docs/errors.md: ${fault} (${advice})`), ...linkFaults(ROOT)];
+  for (const fault of faults) console.log(fault);
+  return faults.length === 0 ? 0 : 1;
+}
+
+if (process.argv[1] === import.meta.filename) process.exitCode = await main();
