@@ -33,13 +33,13 @@ const bytesOf = (value: unknown) => encoder.encode(typeof value === 'string' ? v
 
 const message: fc.Arbitrary<LegacyMessage> = fc.record(
   {
-  messageId: fc.string({ unit: 'binary' }),
-  appId: fc.string({ unit: 'binary' }),
-  channelId: fc.string({ unit: 'binary' }),
-  messageType: fc.constantFrom(...MESSAGE_TYPES),
-  payload: fc.jsonValue().filter((value) => !JSON.stringify(value).includes('-0') && !JSON.stringify(value).includes('__bytes__')),
-  timestamp: fc.double({ noNaN: true, noDefaultInfinity: true }).filter((seconds) => !Object.is(seconds, -0)),
-  replyTo: fc.option(fc.string({ unit: 'binary' })),
+    messageId: fc.string({ unit: 'binary' }),
+    appId: fc.string({ unit: 'binary' }),
+    channelId: fc.string({ unit: 'binary' }),
+    messageType: fc.constantFrom(...MESSAGE_TYPES),
+    payload: fc.jsonValue().filter((value) => !JSON.stringify(value).includes('__bytes__')),
+    timestamp: fc.double({ noNaN: true, noDefaultInfinity: true }),
+    replyTo: fc.option(fc.string({ unit: 'binary' })),
   },
   { noNullPrototype: true },
 );
@@ -94,24 +94,35 @@ test('what Python writes is read: spaces, ASCII escapes, NaN, integers of any si
 });
 
 test('a timestamp is written as Python writes a float', () => {
-  for (const [timestamp, text] of [[1763709600, '1763709600.0'], [0.5, '0.5'], [1e21, '1e+21'], [0, '0.0']] as const) {
+  for (const [timestamp, text] of [
+    [1763709600, '1763709600.0'],
+    [0.5, '0.5'],
+    [1e21, '1e+21'],
+    [0, '0.0'],
+  ] as const) {
     assert.ok(decoder.decode(encodeLegacy({ ...MESSAGE, timestamp })).includes(`"timestamp":${text},`), text);
   }
 });
 
 test('a timestamp that is no time is refused when written', () => {
   for (const timestamp of [Number.NaN, Number.POSITIVE_INFINITY]) {
-    assert.throws(() => encodeLegacy({ ...MESSAGE, timestamp }), { code: 'USAGE_UNSERIALIZABLE', message: /timestamp/ });
+    assert.throws(() => encodeLegacy({ ...MESSAGE, timestamp }), {
+      code: 'USAGE_UNSERIALIZABLE',
+      message: /timestamp/,
+    });
   }
 });
 
 test('a body is UTF-8 whatever the texts hold', () => {
   fc.assert(
-    fc.property(fc.string({ unit: fc.integer({ min: 0xd7f0, max: 0xe010 }).map((code) => String.fromCharCode(code)) }), (text) => {
-      const body = encodeLegacy({ ...MESSAGE, payload: text, channelId: text });
-      assert.doesNotThrow(() => decoder.decode(body));
-      assert.equal(decodeLegacy(body).payload, text);
-    }),
+    fc.property(
+      fc.string({ unit: fc.integer({ min: 0xd7f0, max: 0xe010 }).map((code) => String.fromCharCode(code)) }),
+      (text) => {
+        const body = encodeLegacy({ ...MESSAGE, payload: text, channelId: text });
+        assert.doesNotThrow(() => decoder.decode(body));
+        assert.equal(decodeLegacy(body).payload, text);
+      },
+    ),
   );
 });
 
@@ -119,7 +130,11 @@ test('a missing reply_to means none, as in the original; every other key must be
   for (const key of Object.keys(BODY)) {
     const { [key as keyof typeof BODY]: _, ...rest } = BODY;
     if (key === 'reply_to') assert.equal(decodeLegacy(bytesOf(rest)).replyTo, null);
-    else assert.throws(() => decodeLegacy(bytesOf(rest)), { code: 'PEER_MALFORMED_FRAME', message: new RegExp(`'${key}' is missing`) });
+    else
+      assert.throws(() => decodeLegacy(bytesOf(rest)), {
+        code: 'PEER_MALFORMED_FRAME',
+        message: new RegExp(`'${key}' is missing`),
+      });
   }
 });
 
@@ -143,7 +158,11 @@ test('a wrong type is refused, naming the key, what was expected and what was th
   }
   for (const seconds of ['NaN', 'Infinity', '1e400', '9'.repeat(400)]) {
     const body = JSON.stringify(BODY).replace('1.5', seconds);
-    assert.throws(() => decodeLegacy(bytesOf(body)), { code: 'PEER_MALFORMED_FRAME', message: /key 'timestamp'/ }, seconds);
+    assert.throws(
+      () => decodeLegacy(bytesOf(body)),
+      { code: 'PEER_MALFORMED_FRAME', message: /key 'timestamp'/ },
+      seconds,
+    );
   }
 });
 
@@ -156,7 +175,10 @@ test('every kind of value may be a payload', () => {
 test('a key that is not one of the seven is refused by name, as the original refuses it', () => {
   for (const key of ['extra', 'messageId', '__proto__', 'x'.repeat(1000)]) {
     const body = `{${JSON.stringify(key)}:1,${JSON.stringify(BODY).slice(1)}`;
-    assert.throws(() => decodeLegacy(bytesOf(body)), { code: 'PEER_MALFORMED_FRAME', message: /^.{0,200}is not one of the seven$/ });
+    assert.throws(() => decodeLegacy(bytesOf(body)), {
+      code: 'PEER_MALFORMED_FRAME',
+      message: /^.{0,200}is not one of the seven$/,
+    });
   }
 });
 
@@ -175,7 +197,12 @@ test('what is no object is refused', () => {
 
 test('what is not UTF-8, and a byte order mark, is refused', () => {
   const good = bytesOf(BODY);
-  for (const bad of [Uint8Array.of(0xff), Uint8Array.of(0xc0, 0x80), Uint8Array.of(0xed, 0xa0, 0x80), Uint8Array.of(0xef, 0xbb, 0xbf)]) {
+  for (const bad of [
+    Uint8Array.of(0xff),
+    Uint8Array.of(0xc0, 0x80),
+    Uint8Array.of(0xed, 0xa0, 0x80),
+    Uint8Array.of(0xef, 0xbb, 0xbf),
+  ]) {
     assert.throws(() => decodeLegacy(Buffer.concat([bad, good])), { code: 'PEER_MALFORMED_FRAME' });
   }
   const inside = Buffer.from(good);
@@ -184,7 +211,10 @@ test('what is not UTF-8, and a byte order mark, is refused', () => {
 });
 
 test('a body cut anywhere is refused with a documented error', () => {
-  const body = encodeLegacy({ ...MESSAGE, payload: { n: Number.NaN, big: 2n ** 70n, bytes: Uint8Array.of(1, 2), t: 'ü' } });
+  const body = encodeLegacy({
+    ...MESSAGE,
+    payload: { n: Number.NaN, big: 2n ** 70n, bytes: Uint8Array.of(1, 2), t: 'ü' },
+  });
   for (let length = 0; length < body.length; length++) {
     assert.throws(() => decodeLegacy(body.subarray(0, length)), { code: 'PEER_MALFORMED_FRAME' }, `cut at ${length}`);
   }
@@ -207,7 +237,8 @@ test('a body with any few bytes changed gives a message or a documented error', 
 });
 
 test('a payload nested to any depth gives a message or a documented error, and no crash', () => {
-  const deep = (depth: number) => bytesOf(JSON.stringify(BODY).replace('{}', `${'['.repeat(depth)}${']'.repeat(depth)}`));
+  const deep = (depth: number) =>
+    bytesOf(JSON.stringify(BODY).replace('{}', `${'['.repeat(depth)}${']'.repeat(depth)}`));
   const read = decodeLegacy(deep(900));
   assert.deepStrictEqual(decodeLegacy(encodeLegacy(read)), read);
   for (const depth of [901, 10_000, 2_000_000]) {
@@ -216,15 +247,22 @@ test('a payload nested to any depth gives a message or a documented error, and n
 });
 
 test('a payload of many megabytes comes back as it was', () => {
-  const payload = { text: 'ü'.repeat(4_000_000), list: Array.from({ length: 200_000 }, (_, index) => index), bytes: new Uint8Array(3_000_000).fill(7) };
+  const payload = {
+    text: 'ü'.repeat(4_000_000),
+    list: Array.from({ length: 200_000 }, (_, index) => index),
+    bytes: new Uint8Array(3_000_000).fill(7),
+  };
   assert.deepStrictEqual(decodeLegacy(encodeLegacy({ ...MESSAGE, payload })).payload, payload);
 });
 
 test('a body longer than any text is refused before it is looked at', () => {
-  assert.throws(() => decodeLegacy(new Uint8Array(0x1fffffe9)), { code: 'PEER_MALFORMED_FRAME', message: /536870889 bytes/ });
+  assert.throws(() => decodeLegacy(new Uint8Array(0x1fffffe9)), {
+    code: 'PEER_MALFORMED_FRAME',
+    message: /536870889 bytes/,
+  });
 });
 
-test('an error of the payload when writing is the caller\'s', () => {
+test("an error of the payload when writing is the caller's", () => {
   const cycle: Record<string, unknown> = {};
   cycle['cycle'] = cycle;
   assert.throws(() => encodeLegacy({ ...MESSAGE, payload: cycle }), { code: 'USAGE_UNSERIALIZABLE' });

@@ -98,7 +98,8 @@ export function encodeLegacy(message: LegacyMessage): Uint8Array {
 }
 
 function decodeText(bytes: Uint8Array): string {
-  if (bytes.length > TEXT_LENGTH_MAX) throw malformed(`a body of ${bytes.length} bytes; ${TEXT_LENGTH_MAX} are the most`);
+  if (bytes.length > TEXT_LENGTH_MAX)
+    throw malformed(`a body of ${bytes.length} bytes; ${TEXT_LENGTH_MAX} are the most`);
   try {
     return decoder.decode(bytes);
   } catch (cause) {
@@ -136,7 +137,11 @@ function wrongType(key: string, expected: string, value: unknown): IPCError {
 }
 
 function malformed(what: string, key?: string): IPCError {
-  return ipcError('PEER_MALFORMED_FRAME', `no message of the old protocol: ${what}`, key === undefined ? {} : { details: { key } });
+  return ipcError(
+    'PEER_MALFORMED_FRAME',
+    `no message of the old protocol: ${what}`,
+    key === undefined ? {} : { details: { key } },
+  );
 }
 
 function kindOf(value: unknown): string {

@@ -14,7 +14,7 @@ export const BYTES_KEY = '__bytes__';
  * Integers that may lie beyond the safe range: 16 digits or more. The repetition is bounded because
  * an unbounded one overflows the stack of the regular expression on millions of digits.
  */
-const LONG_INTEGER = /[[:,\s](-?\d{16,20})(?![\d.eE])|[[:,\s]-?\d{21}/g;
+const LONG_INTEGER = /(?:^|[[:,\s])(?:(-?\d{16,20})(?![\d.eE])|-?\d{21})/g;
 
 /**
  * Reads JSON text that Python wrote. Bare `NaN`, `Infinity` and `-Infinity` become those numbers, an
@@ -49,7 +49,7 @@ export function stringifyPythonJson(value: unknown): string {
 
 /** A number as Python writes a float: it reads `1.0` as a float and `1` as an int. */
 export function writeFloat(value: number): string {
-  const digits = String(value);
+  const digits = Object.is(value, -0) ? '-0' : String(value);
   return Number.isInteger(value) && !digits.includes('e') ? `${digits}.0` : digits;
 }
 
@@ -105,7 +105,7 @@ function restoreBytes(value: unknown): unknown {
 
 /** Says whether `JSON.stringify` writes the value without loss: the ordinary case. */
 function isPlain(value: unknown, depth: number): boolean {
-  if (typeof value === 'number') return Math.abs(value) <= Number.MAX_SAFE_INTEGER;
+  if (typeof value === 'number') return isExact(value);
   if (typeof value === 'bigint') return false;
   if (typeof value !== 'object' || value === null) return true;
   // Deep values, cycles among them, are left to `write`, which refuses them.
@@ -121,13 +121,18 @@ function isPlain(value: unknown, depth: number): boolean {
   return true;
 }
 
+/** Says whether `JSON.stringify` writes a number so that it is read as the same: not NaN, not -0, and no long integer. */
+function isExact(value: number): boolean {
+  return Math.abs(value) <= Number.MAX_SAFE_INTEGER && (value !== 0 || 1 / value > 0);
+}
+
 /** Why a value has no form on the old wire. */
 class Unwritable extends Error {}
 
 /** JSON text of any value; `undefined` where JSON has no form for it, as with `JSON.stringify`. */
 function write(given: unknown, key: string, depth: number): string | undefined {
   const value = unwrap(given, key);
-  if (typeof value === 'number') return Math.abs(value) <= Number.MAX_SAFE_INTEGER ? JSON.stringify(value) : writeFloat(value);
+  if (typeof value === 'number') return isExact(value) ? JSON.stringify(value) : writeFloat(value);
   if (typeof value === 'bigint') return writeInteger(value);
   if (typeof value !== 'object' || value === null) return JSON.stringify(value);
   if (isBinary(value)) return writeBinary(value);
@@ -159,7 +164,8 @@ function unwrap(value: unknown, key: string): unknown {
 function writeInteger(value: bigint): string {
   const text = value.toString();
   const digits = value < 0n ? text.length - 1 : text.length;
-  if (digits > INTEGER_DIGITS_MAX) throw new Unwritable(`an integer of ${digits} digits; ${INTEGER_DIGITS_MAX} are the most`);
+  if (digits > INTEGER_DIGITS_MAX)
+    throw new Unwritable(`an integer of ${digits} digits; ${INTEGER_DIGITS_MAX} are the most`);
   return text;
 }
 
