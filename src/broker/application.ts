@@ -18,7 +18,7 @@ import { type ChannelOptions, channelSettings } from './channel-options.ts';
 import { ChannelTable } from './channel-table.ts';
 import { type Middleware, MiddlewareStack } from './middleware.ts';
 import { type Member, Presence, type PresenceEvent } from './presence.ts';
-import { RetainedValues } from './retained.ts';
+import { RetainedValues, type SharedRoom } from './retained.ts';
 import { Subscriptions } from './subscriptions.ts';
 import type { BrokerTypes, Will } from './types.ts';
 
@@ -28,6 +28,7 @@ export interface ApplicationInit<B extends BrokerTypes> {
   readonly createdAt: number;
   readonly settings: ApplicationSettings;
   readonly numbers: ChannelNumbers;
+  readonly retainedRoom: SharedRoom;
   readonly middleware: MiddlewareStack<B['message'], B['context']>;
   readonly outlet: Outlet<B>;
 }
@@ -89,7 +90,7 @@ export class Application<B extends BrokerTypes> {
     this.#lastActivity = init.createdAt;
     this.settings = init.settings;
     this.middleware = new MiddlewareStack(init.middleware);
-    this.retained = new RetainedValues(init.settings.retainedBytesMax);
+    this.retained = new RetainedValues(init.settings.retainedBytesMax, init.retainedRoom);
     this.#numbers = init.numbers;
     this.#owner = {
       outlet: init.outlet,

@@ -9,6 +9,7 @@ import { type ApplicationOptions, type ApplicationSettings, applicationSettings 
 import type { Outlet } from './channel.ts';
 import { ChannelNumbers } from './channel-numbers.ts';
 import { MiddlewareStack } from './middleware.ts';
+import type { SharedRoom } from './retained.ts';
 import type { BrokerTypes } from './types.ts';
 
 export interface ApplicationsOptions {
@@ -16,6 +17,8 @@ export interface ApplicationsOptions {
   readonly applicationsMax?: number | undefined;
   /** Make an application when a client first names it. Default `true`; otherwise `REMOTE_NO_APPLICATION`. */
   readonly autoCreate?: boolean | undefined;
+  /** Room for the retained values of all applications together, in bytes, 0 to 2^40. Default 256 MiB. */
+  readonly retainedBytesTotalMax?: number | undefined;
   /** What holds for each application. */
   readonly application?: ApplicationOptions | undefined;
 }
@@ -36,6 +39,7 @@ export class Applications<B extends BrokerTypes> {
   readonly #outlet: Outlet<B>;
   readonly #byId = new Map<string, Application<B>>();
   readonly #numbers = new ChannelNumbers();
+  readonly #retainedRoom: SharedRoom;
   readonly #applicationsMax: number;
   readonly #autoCreate: boolean;
   readonly #settings: ApplicationSettings;
@@ -48,6 +52,12 @@ export class Applications<B extends BrokerTypes> {
       max: 1_000_000,
     });
     this.#autoCreate = booleanOption('autoCreate', options.autoCreate, true);
+    const bytesMax = integerOption('retainedBytesTotalMax', options.retainedBytesTotalMax, {
+      default: 256 * 1024 * 1024,
+      min: 0,
+      max: 2 ** 40,
+    });
+    this.#retainedRoom = { bytesMax, bytes: 0 };
     this.#settings = applicationSettings(options.application);
   }
 
@@ -113,6 +123,7 @@ export class Applications<B extends BrokerTypes> {
       createdAt,
       settings: this.#settings,
       numbers: this.#numbers,
+      retainedRoom: this.#retainedRoom,
       middleware: this.middleware,
       outlet: this.#outlet,
     });

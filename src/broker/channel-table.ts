@@ -78,8 +78,7 @@ export class ChannelTable<B extends BrokerTypes> {
     let count = 0;
     for (const channel of this.#idle) {
       if (!this.#isIdle(channel)) this.#idle.delete(channel);
-      else if (channel.touched) channel.touched = false;
-      else if (this.remove(channel)) count += 1;
+      else if (!channel.takeTouched() && this.remove(channel)) count += 1;
     }
     return count;
   }
@@ -93,11 +92,10 @@ export class ChannelTable<B extends BrokerTypes> {
     for (const channel of this.#idle) {
       this.#idle.delete(channel);
       if (!this.#isIdle(channel)) continue;
-      if (!channel.touched) {
+      if (!channel.takeTouched()) {
         this.remove(channel);
         return;
       }
-      channel.touched = false;
       this.#idle.add(channel);
     }
   }

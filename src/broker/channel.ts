@@ -87,15 +87,13 @@ export class Channel<B extends BrokerTypes> {
   /** The connections that serve this channel's requests. */
   readonly workers = new WorkGroup<B['connection'], B['request']>();
   readonly middleware: MiddlewareStack<B['message'], B['context']>;
-  /** Was something published since it was last looked at? Says which idle channels to give up first. */
-  touched = false;
-
   readonly #audience: Audience<B['subscriber']>;
   readonly #owner: ChannelOwner<B>;
   readonly #handlers: Partial<Record<MessageType, Handler<B>>> = {};
   #settings: ChannelSettings;
   #explicit = false;
   #removed = false;
+  #touched = false;
 
   constructor(init: ChannelInit<B>) {
     this.channelId = init.channelId;
@@ -127,7 +125,7 @@ export class Channel<B extends BrokerTypes> {
     return this.#audience.direct.size;
   }
 
-  /** Would anybody miss the channel? Middleware, handlers, workers, subscribers or a maker's will keep it. */
+  /** Would anybody miss it? Who made it, set a handler or middleware, subscribed or serves, would. */
   get wanted(): boolean {
     return this.#explicit || this.subscriberCount > 0 || this.workers.size > 0;
   }
@@ -181,6 +179,18 @@ export class Channel<B extends BrokerTypes> {
     if (this.#removed) throw this.#gone();
     if (options !== undefined) this.#settings = channelSettings(options, this.#settings);
     this.#explicit = true;
+  }
+
+  /** Something was published here. */
+  touch(): void {
+    this.#touched = true;
+  }
+
+  /** Was something published since this was last asked? Says which idle channels to give up first. */
+  takeTouched(): boolean {
+    const touched = this.#touched;
+    this.#touched = false;
+    return touched;
   }
 
   /** Called by the table of channels alone. */

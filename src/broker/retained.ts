@@ -1,5 +1,6 @@
 // The last value of each channel that keeps one, for subscribers who come late. Bounded in bytes for an
-// application: when it is full, the value that was set longest ago goes first.
+// application and, through a room that all share, for a server: when either is full, the value of this
+// application that was set longest ago goes first.
 
 import { patternMatches } from '../protocol/names.ts';
 
@@ -14,14 +15,22 @@ export interface RetainedValue<C, M> {
   readonly message: M;
 }
 
+/** What all applications of a server may keep together. */
+export interface SharedRoom {
+  readonly bytesMax: number;
+  bytes: number;
+}
+
 export class RetainedValues<C extends { readonly channelId: string }, M> {
   readonly #bytesMax: number;
+  readonly #shared: SharedRoom;
   /** In the order they were set. */
   readonly #values = new Map<C, Kept<M>>();
   #bytes = 0;
 
-  constructor(bytesMax: number) {
+  constructor(bytesMax: number, shared: SharedRoom) {
     this.#bytesMax = bytesMax;
+    this.#shared = shared;
   }
 
   get bytes(): number {
@@ -41,17 +50,18 @@ export class RetainedValues<C extends { readonly channelId: string }, M> {
   }
 
   /**
-   * Replaces the channel's value and gives the channels that lost theirs for want of room. A value larger
-   * than the whole room is not kept; the one before it goes all the same, because it is the last no more.
+   * Replaces the channel's value and gives the channels that lost theirs for want of room: others, or this
+   * one itself when the value is larger than all the room there is. The value before goes in any case,
+   * because it is the last no more.
    */
   set(channel: C, kept: Kept<M>): readonly C[] {
     this.delete(channel);
-    if (kept.bytes > this.#bytesMax) return [channel];
+    if (kept.bytes > Math.min(this.#bytesMax, this.#shared.bytesMax)) return [channel];
     this.#values.set(channel, kept);
-    this.#bytes += kept.bytes;
+    this.#grow(kept.bytes);
     const evicted: C[] = [];
     for (const oldest of this.#values.keys()) {
-      if (this.#bytes <= this.#bytesMax) break;
+      if (this.#bytes <= this.#bytesMax && this.#shared.bytes <= this.#shared.bytesMax) break;
       this.delete(oldest);
       evicted.push(oldest);
     }
@@ -61,7 +71,7 @@ export class RetainedValues<C extends { readonly channelId: string }, M> {
   delete(channel: C): boolean {
     const known = this.#values.get(channel);
     if (known === undefined) return false;
-    this.#bytes -= known.bytes;
+    this.#grow(-known.bytes);
     return this.#values.delete(channel);
   }
 
@@ -72,5 +82,10 @@ export class RetainedValues<C extends { readonly channelId: string }, M> {
       if (patternMatches(pattern, channel.channelId)) found.push({ channel, message });
     }
     return found;
+  }
+
+  #grow(bytes: number): void {
+    this.#bytes += bytes;
+    this.#shared.bytes += bytes;
   }
 }

@@ -60,7 +60,7 @@ export function publish<B extends BrokerTypes>(
   retain: boolean = channel.settings.retain,
 ): Delivery<B> {
   const living = channel.removed ? application.channelFor(channel.channelId, now) : channel;
-  living.touched = true;
+  living.touch();
   application.updateActivity(now);
   if (retain) application.retain(living, message);
   return { channel: living, message, receivers: living.receivers, handler: living.getHandler('publish') };
