@@ -5,14 +5,13 @@ import { chmodSync, existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { filesBelow, newestChange, ROOT, run, tool } from './project.mjs';
 
-/** Compiles with one project file, then removes outputs whose source has gone. */
+/** Compiles with one project file, then removes outputs whose source has gone. True when it found no error. */
 async function compile(/** @type {string} */ project, /** @type {string} */ outDir, /** @type {string} */ sourceDir) {
   const code = await run(tool('tsc'), ['-p', project]);
-  if (code !== 0) return false;
   for (const output of outputsOf(outDir)) {
     if (!hasSource(output, sourceDir)) rmSync(join(ROOT, outDir, output));
   }
-  return true;
+  return code === 0;
 }
 
 /** Files of an output folder, relative to it. */
@@ -35,10 +34,10 @@ async function buildNative() {
 
 /** Compiles what is published. True when it worked. */
 export async function buildDist() {
-  if (!(await compile('tsconfig.build.json', 'dist', 'src'))) return false;
+  const compiled = await compile('tsconfig.build.json', 'dist', 'src');
   const command = join(ROOT, 'dist', 'cli', 'main.js');
   if (existsSync(command)) chmodSync(command, 0o755);
-  return buildNative();
+  return (await buildNative()) && compiled;
 }
 
 /** Compiles sources, tests, scripts and examples for the test runner. True when it worked. */
@@ -54,6 +53,6 @@ export function isDistStale() {
 }
 
 if (process.argv[1] === import.meta.filename) {
-  const built = (await buildDist()) && (!process.argv.includes('--tests') || (await buildTests()));
-  process.exitCode = built ? 0 : 1;
+  const outcomes = [await buildDist(), !process.argv.includes('--tests') || (await buildTests())];
+  process.exitCode = outcomes.every((outcome) => outcome) ? 0 : 1;
 }

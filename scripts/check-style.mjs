@@ -25,7 +25,7 @@ const LINE_RULES = [
   {
     rule: 'the type `any` switches the compiler off; use `unknown` and narrow it',
     files: SCRIPT,
-    pattern: /(?::|<|\bas|\||=>)\s*any\b(?!['-])\s*(?:[,;)>=[\]{}|]|$)|\{any\b/,
+    pattern: /(?::|<|\bas|\||=>)\s*any\b(?!['-])\s*(?:[,;)>=[\]{}|]|$)|,\s*any\s*>|\{any\b/,
   },
   {
     rule: 'the compiler and the linter are not to be silenced',
