@@ -45,7 +45,7 @@ export interface ChannelSummary {
 export interface Departure<B extends BrokerTypes> {
   readonly presence: readonly PresenceEvent<B['connection']>[];
   /** To be published now; `undefined` where there is none or the connection said goodbye. */
-  readonly will: Will<B['message']> | undefined;
+  readonly will: Will<B['publication']> | undefined;
   /** Subscriptions that ended with it. */
   readonly subscribers: readonly B['subscriber'][];
   /** Requests that it had taken as a worker and not answered: `REMOTE_LOST` for their callers. */
@@ -69,8 +69,8 @@ export class Application<B extends BrokerTypes> {
   readonly middleware: MiddlewareStack<B['message'], B['context']>;
   readonly settings: ApplicationSettings;
   /** Who is here, and in which channels. */
-  readonly presence = new Presence<B['connection'], Will<B['message']>>();
-  readonly retained: RetainedValues<Channel<B>, B['message']>;
+  readonly presence = new Presence<B['connection'], Will<B['publication']>>();
+  readonly retained: RetainedValues<Channel<B>, B['publication']>;
 
   readonly #channels: ChannelTable<B>;
   readonly #subscriptions = new Subscriptions<B['subscriber']>();
@@ -286,7 +286,7 @@ export class Application<B extends BrokerTypes> {
   }
 
   /** Keeps the message as the channel's last value. */
-  retain(channel: Channel<B>, message: B['message']): void {
+  retain(channel: Channel<B>, message: B['publication']): void {
     if (channel.removed) return;
     const evicted = this.retained.set(channel, this.#owner.outlet.keep(message));
     for (const loser of evicted) this.#channels.noteIdle(loser);

@@ -17,7 +17,7 @@ export interface Outlet<B extends BrokerTypes> {
   /** Milliseconds since the epoch, for calls that users make without saying when. */
   now(): number;
   /** A copy of a message that may be held for long, and what it costs in bytes. */
-  keep(message: B['message']): Kept<B['message']>;
+  keep(message: B['publication']): Kept<B['publication']>;
   /** `Channel.publish` of a user ends here. */
   publish(channel: Channel<B>, payload: unknown, options: B['publishOptions']): B['published'];
   /** A user removed a channel: here is who has to be told. */
@@ -40,7 +40,7 @@ export interface Subscribed<B extends BrokerTypes> {
   /** The channel; `undefined` for a pattern. */
   readonly channel: Channel<B> | undefined;
   /** The last values that the new subscriber is due. */
-  readonly retained: readonly RetainedValue<Channel<B>, B['message']>[];
+  readonly retained: readonly RetainedValue<Channel<B>, B['publication']>[];
   readonly presence: PresenceEvent<B['connection']> | undefined;
 }
 

@@ -26,7 +26,7 @@ import type { BrokerTypes, Handler } from './types.ts';
 export interface Delivery<B extends BrokerTypes> {
   /** The living channel: another one than was given, where that one had been removed. */
   readonly channel: Channel<B>;
-  readonly message: B['message'];
+  readonly publication: B['publication'];
   /** One entry for each subscription; never changed once given. */
   readonly receivers: readonly B['subscriber'][];
   /** The server's own listener of the channel. */
@@ -55,15 +55,15 @@ export function screen<B extends BrokerTypes>(
 export function publish<B extends BrokerTypes>(
   application: Application<B>,
   channel: Channel<B>,
-  message: B['message'],
+  publication: B['publication'],
   now: number,
   retain: boolean = channel.settings.retain,
 ): Delivery<B> {
   const living = channel.removed ? application.channelFor(channel.channelId, now) : channel;
   living.touch();
   application.updateActivity(now);
-  if (retain) application.retain(living, message);
-  return { channel: living, message, receivers: living.receivers, handler: living.getHandler('publish') };
+  if (retain) application.retain(living, publication);
+  return { channel: living, publication, receivers: living.receivers, handler: living.getHandler('publish') };
 }
 
 /** Who answers this request; a worker that is found has it from now on. */

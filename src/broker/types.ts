@@ -9,7 +9,10 @@ export interface BrokerTypes {
   readonly connection: object;
   /** One subscription of a connection. */
   readonly subscriber: Subscriber;
+  /** What handlers and middleware are given. */
   readonly message: unknown;
+  /** A message on its way to subscribers: what is delivered, kept as last value, or said as last will. */
+  readonly publication: unknown;
   /** What handlers and middleware are told besides the message. */
   readonly context: unknown;
   /** A request on its way to a worker; compared by identity only. */
