@@ -4,12 +4,13 @@
 const NUMBER_MAX = 0xffff_ffff;
 
 export class ChannelNumbers {
-  readonly #taken = new Set<number>();
+  readonly #taken: Set<number>;
   #last: number;
 
-  /** `last` is the number after which counting begins; 0 itself is never given: in a frame it means none. */
-  constructor(last = 0) {
+  /** Counting begins after `last` and passes over `taken`; 0 is never given: in a frame it means none. */
+  constructor(last = 0, taken: Iterable<number> = []) {
     this.#last = last;
+    this.#taken = new Set(taken);
   }
 
   take(): number {
