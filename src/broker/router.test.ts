@@ -12,7 +12,7 @@ test('a publish reaches every subscription, that of the publisher too', () => {
   application.subscribe('*', wide, 1);
   const channel = application.channelFor('chat', 1);
   const delivery = publish(application, channel, 'hello', 2);
-  assert.equal(delivery.message, 'hello');
+  assert.equal(delivery.publication, 'hello');
   assert.equal(delivery.channel, channel);
   assert.deepEqual(delivery.receivers, [...entries, wide]);
   assert.equal(delivery.handler, undefined);

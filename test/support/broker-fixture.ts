@@ -19,6 +19,7 @@ export interface TestTypes extends BrokerTypes {
   readonly connection: TestConnection;
   readonly subscriber: TestSubscriber;
   readonly message: string;
+  readonly publication: string;
   readonly context: { readonly identity?: string };
   readonly request: { readonly id: number };
   readonly publishOptions: { readonly loud?: boolean } | undefined;
