@@ -1,10 +1,13 @@
-// Documents against code: docs/errors.md against the table of error codes, and every relative link of every
-// document against the files and headings that exist. `--write` brings the rows of docs/errors.md up to date.
+// Documents against code: docs/errors.md against the table of error codes, docs/options.md against the options
+// that the entries export, and every relative link against the files and headings that exist. `--write` brings
+// the rows of both documents up to date.
 
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join, posix } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { errorTableFaults, rewriteErrorTable } from './error-table.mjs';
+import { ENTRIES } from './layers.mjs';
+import { optionFaults, optionTables, rewriteOptions } from './option-tables.mjs';
 import { filesBelow, ROOT } from './project.mjs';
 
 /** The anchors that a page makes of its headings and of its own <a id>. */
@@ -56,13 +59,46 @@ async function readErrorCodes() {
   return module.ERROR_CODES;
 }
 
+const OPTIONS_INTRO = `# Options
+
+Each option has a unit in its name where it has one, a default and a range. A wrong value is refused at once with \`USAGE_INVALID_OPTION\`, whose \`details\` name the option, the value and what was expected; so is an option that does not exist.
+
+The tables are made of the comments in the code and compared with them by \`npm run check\`.
+`;
+
+/** What differs in one document; with `write`, after it was brought up to date. @returns {string[]} */
+function documentFaults(
+  /** @type {string} */ name,
+  /** @type {(text: string) => string[]} */ faults,
+  /** @type {(text: string) => string} */ rewrite,
+  /** @type {string} */ initial,
+) {
+  const path = join(ROOT, name);
+  const text = existsSync(path) ? readFileSync(path, 'utf8') : initial;
+  if (process.argv.includes('--write')) writeFileSync(path, rewrite(text));
+  const found = faults(existsSync(path) ? readFileSync(path, 'utf8') : '');
+  return found.map((fault) => `${name}: ${fault} (to mend rows: npm run build && node scripts/check-docs.mjs --write)`);
+}
+
 async function main() {
   const codes = await readErrorCodes();
-  const path = join(ROOT, 'docs', 'errors.md');
-  if (process.argv.includes('--write')) writeFileSync(path, rewriteErrorTable(readFileSync(path, 'utf8'), codes));
-  const errors = errorTableFaults(readFileSync(path, 'utf8'), codes);
-  const advice = 'rows are made by: npm run build && node scripts/check-docs.mjs --write';
-  const faults = [...errors.map((fault) => `docs/errors.md: ${fault} (${advice})`), ...linkFaults(ROOT)];
+  const entries = Object.values(ENTRIES).map((entry) => join(ROOT, entry));
+  const options = optionTables(entries.filter((entry) => existsSync(entry)));
+  const faults = [
+    ...documentFaults(
+      'docs/errors.md',
+      (text) => errorTableFaults(text, codes),
+      (text) => rewriteErrorTable(text, codes),
+      '',
+    ),
+    ...documentFaults(
+      'docs/options.md',
+      (text) => optionFaults(text, options),
+      (text) => rewriteOptions(text, options),
+      OPTIONS_INTRO,
+    ),
+    ...linkFaults(ROOT),
+  ];
   for (const fault of faults) console.log(fault);
   return faults.length === 0 ? 0 : 1;
 }

@@ -54,11 +54,16 @@ export async function runTests(files, nodeOptions) {
   }
 }
 
-/** The exit code that a run deserves; what was skipped is listed on standard error. */
-export function verdict(/** @type {{ code: number, skipped: string[] }} */ result, /** @type {boolean} */ noSkip) {
+/**
+ * The exit code that a run deserves; what was skipped is listed.
+ * @param {{ code: number, skipped: string[] }} result
+ * @param {boolean} noSkip
+ * @param {(text: string) => void} say
+ */
+export function verdict(result, noSkip, say = console.error) {
   if (result.skipped.length > 0) {
-    console.error(`\n${result.skipped.length} skipped:\n${result.skipped.map((name) => `  ${name}`).join('\n')}`);
-    if (noSkip) console.error('ISTHMUS_NO_SKIP is set: nothing may be skipped here.');
+    say(`\n${result.skipped.length} skipped:\n${result.skipped.map((name) => `  ${name}`).join('\n')}`);
+    if (noSkip) say('ISTHMUS_NO_SKIP is set: nothing may be skipped here.');
   }
   return result.code === 0 && noSkip && result.skipped.length > 0 ? 1 : result.code;
 }

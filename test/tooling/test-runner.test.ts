@@ -1,0 +1,70 @@
+// What `npm test` adds to node's runner: it knows which tests were skipped, and fails for them where it must.
+
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { describe, test } from 'node:test';
+import { verdict } from '../../scripts/test.mjs';
+
+const REPORTER = pathToFileURL(join(process.cwd(), 'scripts', 'skip-reporter.mjs')).href;
+
+/** What the reporter writes about a test file. */
+function reported(source: string, ...options: string[]): string[] {
+  const folder = mkdtempSync(join(tmpdir(), 'isthmus-runner-'));
+  try {
+    const file = join(folder, 'planted.test.mjs');
+    writeFileSync(file, `import { describe, test } from 'node:test';\n${source}`);
+    const args = ['--test', `--test-reporter=${REPORTER}`, ...options, file];
+    const env = { ...process.env, NODE_TEST_CONTEXT: undefined };
+    const result = spawnSync(process.execPath, args, { encoding: 'utf8', env });
+    assert.equal(result.stderr, '');
+    const lines = result.stdout.split('\n').filter((line) => line !== '');
+    return lines.map((line) => String(JSON.parse(line)));
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+describe('the list of skipped tests', () => {
+  test('names file, groups, test and reason', () => {
+    const source = `describe('a', () => { describe('b', () => { test('c', { skip: 'no peer' }, () => {}); }); });`;
+    assert.deepEqual(reported(source), ['planted.test.mjs > a > b > c (no peer)']);
+  });
+
+  test('has a test that skips itself while it runs', () => {
+    const source = `test('outer', async (t) => { await t.test('inner', (u) => u.skip('late')); });`;
+    assert.deepEqual(reported(source), ['planted.test.mjs > outer > inner (late)']);
+  });
+
+  test('has a skipped group', () => {
+    const source = `describe('group', { skip: true }, () => { test('x', () => {}); }); test('ok', () => {});`;
+    assert.deepEqual(reported(source), ['planted.test.mjs > group']);
+  });
+
+  test('is empty where everything ran', () => {
+    assert.deepEqual(reported(`test('a', () => {}); test('b', () => {});`), []);
+  });
+
+  test('has no test that a name pattern left out', () => {
+    assert.deepEqual(reported(`test('a', () => {}); test('b', () => {});`, '--test-name-pattern=a'), []);
+  });
+});
+
+describe('the exit code', () => {
+  for (const [title, code, skipped, noSkip, wanted] of [
+    ['is 0 when all passed', 0, [], true, 0],
+    ['is 0 when some are skipped', 0, ['a'], false, 0],
+    ['is 1 when some are skipped and nothing may be', 0, ['a'], true, 1],
+    ['is that of the runner when a test failed', 7, ['a'], true, 7],
+  ] as const) {
+    test(title, () =>
+      assert.equal(
+        verdict({ code, skipped: [...skipped] }, noSkip, () => undefined),
+        wanted,
+      ),
+    );
+  }
+});
