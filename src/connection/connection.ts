@@ -1,20 +1,14 @@
-// Wire + session: the pump, and the only file that holds both. It moves chunks in, frames out to its
-// owner, and writes what was laid out once a turn; at once when a slab is full.
+// Wire + session: the pump, and the only file that holds both. It moves chunks in and hands frames to its
+// owner; what goes out is the business of its outflow.
 
 import { ipcError, IPCError, toError } from '../base/errors.ts';
 import { closeCodeOf } from '../protocol/close-codes.ts';
 import type { Frame } from '../protocol/codec.ts';
 import { FrameType } from '../protocol/frame-types.ts';
-import { type Batch, FrameWriter } from '../session/frame-writer.ts';
+import type { FrameWriter } from '../session/frame-writer.ts';
 import { Session, type SessionOptions, writeFields } from '../session/session.ts';
-import type { SlabPool } from '../session/slab-pool.ts';
 import type { Wire } from '../transports/wire.ts';
-import type { Flushable, Turn } from './turn.ts';
-
-/** Handed to the wire in one go; the rest waits, so that small frames can pass large bodies. */
-const WRITE_BYTES = 512 * 1024;
-/** Laid out in one turn; more than this is written before the turn ends. */
-const EAGER_BYTES = 256 * 1024;
+import { Outflow, type OutflowOptions } from './outflow.ts';
 
 /** Who owns a connection: the server's or the client's side of it. */
 export interface ConnectionOwner {
@@ -22,42 +16,41 @@ export interface ConnectionOwner {
   frames(frames: readonly Frame[], now: number): void;
   /** Everything written has gone to the system after a time of congestion. */
   drained(): void;
-  /** The connection is gone. `error` says why; a deliberate end by either side is `REMOTE_CLOSED` or `USAGE_CLOSED`. Called exactly once, last. */
+  /**
+   * The connection is gone. `error` says why: what `close` or `destroy` was given, else `NETWORK_LOST`.
+   * Called exactly once, last.
+   */
   closed(error: IPCError): void;
 }
 
-export interface ConnectionOptions extends SessionOptions {
-  readonly pool: SlabPool;
-  readonly turn: Turn;
+export interface ConnectionOptions extends SessionOptions, OutflowOptions {
   /** Milliseconds, monotonic. */
   readonly clock: () => number;
-  /** From this many bytes on that the system has not taken, the connection counts as congested. */
-  readonly congestedBytes: number;
 }
 
-export class Connection implements Flushable {
+export class Connection {
   readonly session: Session;
-  readonly writer: FrameWriter;
   readonly #wire: Wire;
-  readonly #options: ConnectionOptions;
+  readonly #outflow: Outflow;
+  readonly #clock: () => number;
   #owner: ConnectionOwner | undefined;
-  #scheduled = false;
-  #wireFull = false;
-  #wasCongested = false;
   #ended = false;
   #reason: IPCError | undefined;
   #bytesIn = 0;
-  #bytesOut = 0;
 
   constructor(wire: Wire, options: ConnectionOptions) {
     this.#wire = wire;
-    this.#options = options;
-    this.writer = new FrameWriter(options.pool);
-    this.session = new Session(options, this.writer);
+    this.#clock = options.clock;
+    this.#outflow = new Outflow(wire, options, () => this.#owner?.drained());
+    this.session = new Session(options, this.#outflow.writer);
   }
 
   get peer(): Wire['peer'] {
     return this.#wire.peer;
+  }
+
+  get writer(): FrameWriter {
+    return this.#outflow.writer;
   }
 
   get bytesIn(): number {
@@ -65,19 +58,15 @@ export class Connection implements Flushable {
   }
 
   get bytesOut(): number {
-    return this.#bytesOut;
+    return this.#outflow.bytesOut;
   }
 
-  /** Bytes laid out or buffered which the system has not taken. */
   get waitingBytes(): number {
-    return this.writer.pendingBytes + this.#wire.bufferedBytes;
+    return this.#outflow.waitingBytes;
   }
 
   get congested(): boolean {
-    if (!this.#wireFull && this.writer.pendingBytes < this.#options.congestedBytes) return false;
-    if (this.waitingBytes < this.#options.congestedBytes) return false;
-    this.#wasCongested = true;
-    return true;
+    return this.#outflow.congested;
   }
 
   /** Begins to read. */
@@ -85,9 +74,14 @@ export class Connection implements Flushable {
     this.#owner = owner;
     this.#wire.open({
       data: (chunk) => this.#receive(chunk),
-      drain: () => this.#drain(),
+      drain: () => this.#outflow.drained(),
       close: (error) => this.#closed(error),
     });
+  }
+
+  /** Another owner from now on: the handshake is over. */
+  handOver(owner: ConnectionOwner): void {
+    this.#owner = owner;
   }
 
   pause(): void {
@@ -100,55 +94,7 @@ export class Connection implements Flushable {
 
   /** Asks for a write at the end of this turn: to be called after frames were laid out. */
   touch(): void {
-    if (!this.#scheduled) {
-      this.#scheduled = true;
-      this.#options.turn.add(this);
-    } else if (!this.#wireFull && this.writer.pendingBytes >= EAGER_BYTES) {
-      this.#write();
-    }
-  }
-
-  /** The turn has ended. */
-  flush(): void {
-    this.#scheduled = false;
-    if (!this.#wireFull) this.#write();
-    this.#recover();
-  }
-
-  /** Says goodbye and ends once everything laid out has gone. `error` is what `closed` will be told. */
-  close(error: IPCError): void {
-    if (this.#ended) return;
-    this.#ended = true;
-    this.#reason ??= error;
-    if (this.session.state !== 'closed') {
-      const remote = error.code === 'USAGE_CLOSED' ? 'REMOTE_CLOSED' : error.code;
-      const fields = { code: remote, message: error.message, retry: error.retry };
-      this.writer.frame(FrameType.GOODBYE, 0, 0, 0, 0, closeCodeOf(remote), writeFields(fields));
-      this.session.become('closed');
-    }
-    this.#finish();
-  }
-
-  /** Ends at once; nothing more is written. */
-  destroy(error: IPCError): void {
-    this.#ended = true;
-    this.#reason ??= error;
-    this.writer.clear();
-    this.#wire.destroy();
-  }
-
-  #receive(chunk: Uint8Array): void {
-    if (this.#ended) return;
-    this.#bytesIn += chunk.length;
-    const frames: Frame[] = [];
-    const now = this.#options.clock();
-    let fault: unknown;
-    try {
-      this.session.receive(chunk, now, frames);
-    } catch (thrown) {
-      fault = thrown;
-    }
-    this.#deliver(frames, now, fault);
+    this.#outflow.touch();
   }
 
   /** Looks at what came behind the handshake in the same chunk. To be called once the session is open. */
@@ -160,7 +106,43 @@ export class Connection implements Flushable {
     } catch (thrown) {
       fault = thrown;
     }
-    this.#deliver(frames, this.#options.clock(), fault);
+    this.#deliver(frames, this.#clock(), fault);
+  }
+
+  /** Says goodbye and ends once everything laid out has gone. `error` is what `closed` will be told. */
+  close(error: IPCError): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#reason ??= error;
+    const code = error.code === 'USAGE_CLOSED' ? 'REMOTE_CLOSED' : error.code;
+    if (this.session.state !== 'closed') {
+      const fields = { code, message: error.message, retry: error.retry };
+      this.writer.frame(FrameType.GOODBYE, 0, 0, 0, 0, closeCodeOf(code), writeFields(fields));
+      this.session.become('closed');
+    }
+    this.#outflow.end(closeCodeOf(code), error.message);
+  }
+
+  /** Ends at once; nothing more is written. */
+  destroy(error: IPCError): void {
+    this.#ended = true;
+    this.#reason ??= error;
+    this.#outflow.stop();
+    this.#wire.destroy();
+  }
+
+  #receive(chunk: Uint8Array): void {
+    if (this.#ended) return;
+    this.#bytesIn += chunk.length;
+    const frames: Frame[] = [];
+    const now = this.#clock();
+    let fault: unknown;
+    try {
+      this.session.receive(chunk, now, frames);
+    } catch (thrown) {
+      fault = thrown;
+    }
+    this.#deliver(frames, now, fault);
   }
 
   #deliver(frames: readonly Frame[], now: number, fault: unknown): void {
@@ -176,49 +158,13 @@ export class Connection implements Flushable {
     if (this.writer.pendingBytes > 0 && !this.#ended) this.touch();
   }
 
-  #write(): void {
-    for (;;) {
-      const batch = this.writer.take(WRITE_BYTES);
-      if (batch === undefined) return;
-      this.#bytesOut += batch.bytes;
-      const room = this.#wire.write(batch.parts, () => this.writer.release(batch as Batch));
-      if (!room) {
-        this.#wireFull = true;
-        return;
-      }
-    }
-  }
-
-  #drain(): void {
-    this.#wireFull = false;
-    this.#write();
-    if (this.#ended) {
-      this.#finish();
-      return;
-    }
-    this.#recover();
-  }
-
-  #recover(): void {
-    if (!this.#wasCongested || this.congested) return;
-    this.#wasCongested = false;
-    this.#owner?.drained();
-  }
-
-  #finish(): void {
-    if (!this.#wireFull) this.#write();
-    if (this.writer.pendingBytes === 0) this.#wire.end(closeCodeOf(this.#reason?.code ?? 'REMOTE_CLOSED'), this.#reason?.message);
-  }
-
   #closed(cause: Error | undefined): void {
     this.#ended = true;
-    this.#wireFull = true;
-    this.writer.clear();
+    this.#outflow.stop();
     if (this.session.state !== 'closed') this.session.become('closed');
     const owner = this.#owner;
     this.#owner = undefined;
-    owner?.closed(
-      this.#reason ?? ipcError('NETWORK_LOST', `the connection was lost${cause ? `: ${cause.message}` : ''}`, { cause }),
-    );
+    const lost = `the connection was lost${cause === undefined ? '' : `: ${cause.message}`}`;
+    owner?.closed(this.#reason ?? ipcError('NETWORK_LOST', lost, { cause }));
   }
 }

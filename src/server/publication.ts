@@ -6,14 +6,12 @@ import { ContentType, FrameFlag, FrameType, HEADER_BYTES } from '../protocol/fra
 import { encodeLegacy } from '../protocol/legacy-json.ts';
 import { SharedFrame } from '../session/frame-writer.ts';
 
-/** What an old client is shown in place of a payload that JSON cannot carry. */
-export interface LegacyLabels {
-  readonly appId: string;
-  readonly channelId: string;
-  /** Made at the first use: text that no other message has. */
+/** Where ids and times come from, for those who need them. */
+export interface Labels {
+  /** Text that no other message has. */
   messageId(): string;
-  /** Seconds since the epoch. */
-  readonly timestamp: number;
+  /** Milliseconds since the epoch. */
+  now(): number;
 }
 
 export class Publication {
@@ -21,19 +19,28 @@ export class Publication {
   readonly channelName: string;
   readonly content: number;
   readonly bytes: number;
-  readonly #labels: LegacyLabels;
+  readonly #appId: string;
+  readonly #labels: Labels;
   #payload: Uint8Array;
   #detached = false;
   #frame: SharedFrame | undefined;
   #retainedFrame: SharedFrame | undefined;
   #legacyBody: Uint8Array | undefined;
 
-  constructor(channelNumber: number, channelName: string, content: number, payload: Uint8Array, labels: LegacyLabels) {
+  constructor(
+    channelNumber: number,
+    channelName: string,
+    content: number,
+    payload: Uint8Array,
+    appId: string,
+    labels: Labels,
+  ) {
     this.channelNumber = channelNumber;
     this.channelName = channelName;
     this.content = content;
     this.bytes = payload.length + HEADER_BYTES;
     this.#payload = payload;
+    this.#appId = appId;
     this.#labels = labels;
   }
 
@@ -64,11 +71,11 @@ export class Publication {
   get legacyBody(): Uint8Array {
     this.#legacyBody ??= encodeLegacy({
       messageId: this.#labels.messageId(),
-      appId: this.#labels.appId,
-      channelId: this.#labels.channelId,
+      appId: this.#appId,
+      channelId: this.channelName,
       messageType: 'publish',
       payload: legacyPayload(this.content, this.#payload),
-      timestamp: this.#labels.timestamp,
+      timestamp: this.#labels.now() / 1000,
       replyTo: null,
     });
     return this.#legacyBody;

@@ -102,6 +102,11 @@ export class FrameWriter {
     return this.#partBytes + (this.#used - this.#begin) + this.#largeBytes;
   }
 
+  /** Whether a large body is on its way in pieces. */
+  get cutting(): boolean {
+    return this.#large.length > 0;
+  }
+
   /** Lays one frame out. `payload` is copied when small, else it must not change until it was written. */
   frame(
     type: number,

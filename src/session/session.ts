@@ -123,6 +123,11 @@ export class Session {
     this.writer.frame(FrameType.DECLARE, 0, 0, 0, channel, 0, encoder.encode(name));
   }
 
+  /** Makes the peer forget every number that was declared to it. Not while a large body is on its way. */
+  forgetDeclared(): void {
+    this.writer.frame(FrameType.DECLARE, 0, 0, 0, 0, 0);
+  }
+
   /** To be called every now and then; pings a silent peer and tells when it must be taken for dead. */
   tick(now: number): TickResult {
     if (this.#state !== 'open' || this.#heartbeatIntervalMs === 0) return 'nothing';
@@ -157,6 +162,10 @@ export class Session {
   }
 
   #declared(frame: Frame): void {
+    if (frame.channel === 0) {
+      this.#peerNames.clear();
+      return;
+    }
     const known = this.#peerNames.get(frame.channel);
     const name = readText(frame);
     if (known !== undefined && known !== name) {

@@ -1,0 +1,52 @@
+// Backpressure from the subscribers of one channel to its publishers: while somebody whose policy is
+// `block` is behind, publishers get no credit back.
+
+import type { Subscriber } from './subscriber.ts';
+
+/** A publisher that is owed something: credit, or to be read from again. */
+export interface Owed {
+  settle(): void;
+}
+
+export class Flow {
+  readonly #blockers = new Set<Subscriber>();
+  readonly #owed = new Set<Owed>();
+  #waiting: (() => void)[] = [];
+
+  get blocked(): boolean {
+    return this.#blockers.size > 0;
+  }
+
+  get idle(): boolean {
+    return this.#blockers.size === 0 && this.#owed.size === 0 && this.#waiting.length === 0;
+  }
+
+  block(subscriber: Subscriber): void {
+    this.#blockers.add(subscriber);
+  }
+
+  unblock(subscriber: Subscriber): void {
+    if (!this.#blockers.delete(subscriber) || this.#blockers.size > 0) return;
+    const owed = [...this.#owed];
+    const waiting = this.#waiting;
+    this.#owed.clear();
+    this.#waiting = [];
+    for (const one of owed) one.settle();
+    for (const go of waiting) go();
+  }
+
+  /** The publisher is settled with once nobody blocks any more. */
+  owe(publisher: Owed): void {
+    this.#owed.add(publisher);
+  }
+
+  /** The publisher is gone. */
+  forget(publisher: Owed): void {
+    this.#owed.delete(publisher);
+  }
+
+  ready(): Promise<void> {
+    if (!this.blocked) return Promise.resolve();
+    return new Promise((resolve) => this.#waiting.push(resolve));
+  }
+}

@@ -1,0 +1,274 @@
+// A client on the old JSON protocol: its messages in, ours out as it understands them. It trusts the
+// socket, not the `connection_id` in payloads. The format is the business of protocol/legacy-json.ts.
+
+import { ipcError, IPCError, toError } from '../base/errors.ts';
+import { Outflow, type OutflowOptions } from '../connection/outflow.ts';
+import { FrameCutter } from '../protocol/frame.ts';
+import { decodeLegacy, encodeLegacy, type LegacyMessage } from '../protocol/legacy-json.ts';
+import type { Message } from '../protocol/messages.ts';
+import type { Wire } from '../transports/wire.ts';
+import type { RunningCall } from './answer.ts';
+import type { Flow, Owed } from './flow.ts';
+import type { ForwardedCall } from './forwarded-call.ts';
+import type { Hub } from './hub.ts';
+import { ServerMessage } from './message.ts';
+import { Peer, type PeerFacts } from './peer.ts';
+import { legacyPayload } from './publication.ts';
+import { LegacySubscriber } from './subscriber.ts';
+
+export class LegacyPeer extends Peer implements Owed {
+  /** Old clients take no streams. */
+  readonly streamWindowBytes = 0;
+  readonly #hub: Hub;
+  readonly #wire: Wire;
+  readonly #outflow: Outflow;
+  readonly #cutter: FrameCutter;
+  readonly #subscribersByName = new Map<string, LegacySubscriber>();
+  readonly #incoming = new Map<string, RunningCall | ForwardedCall>();
+  #heardAt: number;
+  #bytesIn = 0;
+  #closed = false;
+  #reason: IPCError | undefined;
+  #flow: Flow | undefined;
+  #held: Uint8Array[] = [];
+
+  constructor(hub: Hub, wire: Wire, options: OutflowOptions, facts: PeerFacts) {
+    super(facts, wire.peer, 'json');
+    this.#hub = hub;
+    this.#wire = wire;
+    this.#heardAt = hub.clock();
+    this.#outflow = new Outflow(wire, options, () => this.#drained());
+    this.#cutter = new FrameCutter(hub.options.limits.messageBytesMax, Buffer.allocUnsafe);
+  }
+
+  get lastActivity(): number {
+    return this.#hub.toEpoch(this.#heardAt);
+  }
+
+  get bytesIn(): number {
+    return this.#bytesIn;
+  }
+
+  get bytesOut(): number {
+    return this.#outflow.bytesOut;
+  }
+
+  get waitingBytes(): number {
+    return this.#outflow.waitingBytes;
+  }
+
+  get congested(): boolean {
+    return this.#outflow.congested;
+  }
+
+  // --- What arrives
+
+  receive(chunk: Uint8Array): void {
+    if (this.#closed) return;
+    this.#bytesIn += chunk.length;
+    this.#heardAt = this.#hub.clock();
+    // The only way to slow an old publisher is not to listen to it.
+    if (this.#flow !== undefined) {
+      this.#held.push(chunk);
+      return;
+    }
+    try {
+      this.#cutter.push(chunk);
+      while (!this.#closed && this.#cutter.next()) {
+        this.#message(decodeLegacy(this.#cutter.buffer.subarray(this.#cutter.start, this.#cutter.end)));
+        if (this.#flow === undefined) continue;
+        this.#held.push(Uint8Array.prototype.slice.call(this.#cutter.rest()));
+        return;
+      }
+    } catch (thrown) {
+      const error = toError(thrown);
+      this.close(error instanceof IPCError ? error : ipcError('SYSTEM_UNEXPECTED', `unexpected: ${error.message}`, { cause: error }));
+    }
+  }
+
+  wireDrained(): void {
+    this.#outflow.drained();
+  }
+
+  wireClosed(cause: Error | undefined): void {
+    this.#closed = true;
+    this.#outflow.stop();
+    this.#flow?.forget(this);
+    const error = this.#reason ?? ipcError('NETWORK_LOST', 'the connection was lost', { cause });
+    const lost = ipcError('REMOTE_LOST', `connection ${this.id} has gone`, { cause: error });
+    for (const call of [...this.#incoming.values()]) call.abandon(lost);
+    // An old client has no goodbye; closing its socket is the only way it leaves.
+    this.#hub.left(this, cause === undefined, error);
+  }
+
+  #message(message: LegacyMessage): void {
+    this.#hub.stats.messagesIn += 1;
+    const now = this.#hub.clock();
+    this.#hub.checkRate(this, 1, now);
+    switch (message.messageType) {
+      case 'request':
+        this.#asked(this.#serverMessage(message), now);
+        break;
+      case 'publish':
+        this.#published(this.#serverMessage(message));
+        break;
+      case 'notification':
+        this.#hub.notified(this.#serverMessage(message), now);
+        break;
+      case 'subscribe':
+        this.#subscribe(message.channelId);
+        break;
+      case 'unsubscribe':
+        this.#unsubscribe(message.channelId);
+        break;
+      default:
+        // A response to nobody: the server asks old clients nothing.
+        break;
+    }
+  }
+
+  /** The application is the connection's, whatever the message says. */
+  #serverMessage(message: LegacyMessage): ServerMessage {
+    const { messageType, channelId, payload, messageId } = message;
+    return new ServerMessage(
+      this,
+      messageType,
+      channelId,
+      undefined,
+      payload,
+      messageId,
+      this.#hub.now(),
+      undefined,
+      false,
+      undefined,
+    );
+  }
+
+  #asked(request: ServerMessage, now: number): void {
+    if (this.#incoming.size >= this.#hub.options.limits.requestsMax) {
+      this.fail(request, ipcError('LIMIT_REQUESTS', `${this.#incoming.size} requests are outstanding on this connection`));
+      return;
+    }
+    this.#hub.request(request, now);
+  }
+
+  #published(message: ServerMessage): void {
+    this.#hub.publishMessage(message, (flow, error) => {
+      if (error !== undefined) this.#hub.report(error, this);
+      if (flow?.blocked !== true || this.#closed) return;
+      this.#flow = flow;
+      flow.owe(this);
+      this.#wire.pause();
+    });
+  }
+
+  /** Nobody holds this publisher up any more. */
+  settle(): void {
+    this.#flow = undefined;
+    this.#wire.resume();
+    const held = this.#held;
+    this.#held = [];
+    for (const [index, chunk] of held.entries()) {
+      if (this.#flow === undefined) this.receive(chunk);
+      else this.#held.push(...held.slice(index));
+      if (this.#flow !== undefined) break;
+    }
+  }
+
+  // Never acknowledged, and idempotent, as in the original.
+  #subscribe(filter: string): void {
+    if (this.#subscribersByName.has(filter)) return;
+    try {
+      const settings = this.#hub.subscriberSettings(this, { pattern: filter, policy: undefined, outboxBytesMax: undefined });
+      const subscriber = new LegacySubscriber(this, filter, settings);
+      this.#subscribersByName.set(filter, subscriber);
+      this.#hub.subscribe(this, subscriber, true, () => undefined);
+    } catch (thrown) {
+      this.#subscribersByName.delete(filter);
+      this.#hub.report(toError(thrown), this);
+    }
+  }
+
+  #unsubscribe(filter: string): void {
+    const subscriber = this.#subscribersByName.get(filter);
+    if (subscriber === undefined) return;
+    this.#subscribersByName.delete(filter);
+    this.#hub.unsubscribe(this, subscriber);
+  }
+
+  #drained(): void {
+    for (const subscriber of this.subscribers) {
+      if (this.congested) break;
+      if (subscriber.waiting) subscriber.flush();
+    }
+  }
+
+  // --- What goes out
+
+  sendBody(body: Uint8Array): void {
+    if (this.#closed) return;
+    this.#hub.stats.messagesOut += 1;
+    this.#outflow.writer.body(body);
+    this.#outflow.touch();
+  }
+
+  /** Says a message of the old protocol. */
+  say(messageType: LegacyMessage['messageType'], channelId: string, payload: unknown, replyTo: string | null): void {
+    const messageId = this.#hub.messageId();
+    const timestamp = this.#hub.now() / 1000;
+    this.sendBody(encodeLegacy({ messageId, appId: this.appId, channelId, messageType, payload, timestamp, replyTo }));
+  }
+
+  override notify(channelId: string, payload: unknown): void {
+    if (this.#closed) throw ipcError('USAGE_CLOSED', `connection ${this.id} is closed`);
+    this.say('notification', channelId, payload, null);
+  }
+
+  override request(): Promise<Message> {
+    return Promise.reject(
+      ipcError('REMOTE_NO_HANDLER', 'a client on the old protocol cannot be asked: it has no word for the answer'),
+    );
+  }
+
+  override close(error: IPCError = ipcError('REMOTE_CLOSED', 'the server closed the connection')): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#reason = error;
+    this.#outflow.end(1000, '');
+  }
+
+  destroy(error: IPCError): void {
+    this.#closed = true;
+    this.#reason ??= error;
+    this.#outflow.stop();
+    this.#wire.destroy();
+  }
+
+  override respond(request: ServerMessage, content: number, bytes: Uint8Array): void {
+    this.say('response', request.channelId, legacyPayload(content, bytes), request.messageId);
+  }
+
+  /** There are no errors on the old wire; this answer keeps the caller from waiting for its time-out. */
+  override fail(request: ServerMessage, error: IPCError): void {
+    this.#hub.stats.errors += 1;
+    const payload = { error: true, message: error.message, status: 'error', code: error.code };
+    this.say('response', request.channelId, payload, request.messageId);
+  }
+
+  // Requests of old clients never take a stream, so nothing is ever streamed to them.
+  override streamData(): void {}
+
+  override streamEnd(): void {}
+
+  override track(request: ServerMessage, call: RunningCall | ForwardedCall): void {
+    this.#incoming.set(request.messageId, call);
+  }
+
+  override callEnded(request: ServerMessage): void {
+    const call = this.#incoming.get(request.messageId);
+    if (call === undefined) return;
+    this.#incoming.delete(request.messageId);
+    this.#hub.deadlines.remove(call);
+    this.#hub.callEnded();
+  }
+}

@@ -1,0 +1,486 @@
+// A client on the native protocol: what each of its frames means. The switch lives here; what is done is
+// the hub's business.
+
+import { ipcError, IPCError } from '../base/errors.ts';
+import { errorFromWire } from '../base/errors.ts';
+import type { Connection, ConnectionOwner } from '../connection/connection.ts';
+import type { Frame } from '../protocol/codec.ts';
+import { CreditKind, FrameFlag, FrameType, frameTypeName } from '../protocol/frame-types.ts';
+import type { Message } from '../protocol/messages.ts';
+import { encodePayload } from '../protocol/payload.ts';
+import { ReceiveCredit } from '../session/credit.ts';
+import type { SharedFrame } from '../session/frame-writer.ts';
+import { CREDIT_OVERHEAD_BYTES, readFields, writeFields } from '../session/session.ts';
+import { type RunningCall } from './answer.ts';
+import { ForwardedCall } from './forwarded-call.ts';
+import type { Flow, Owed } from './flow.ts';
+import type { Hub } from './hub.ts';
+import { ServerMessage } from './message.ts';
+import type { OutgoingCall } from './outgoing-call.ts';
+import { Peer, type PeerFacts, type PeerRequestOptions } from './peer.ts';
+import { askPeer } from './peer-request.ts';
+import { NativeSubscriber } from './subscriber.ts';
+import { serveFields, subscribeFields } from './control-fields.ts';
+import type { ServerChannel } from './types.ts';
+
+/** Names that the peer may be told before it is asked to forget them all. */
+const DECLARED_MAX = 5000;
+
+/** A channel as one native client refers to it. */
+export class Binding implements Owed {
+  readonly peer: NativePeer;
+  readonly number: number;
+  readonly name: string;
+  readonly credit: ReceiveCredit;
+  channel: ServerChannel | undefined;
+  /** Where this publisher waits for subscribers that are behind. */
+  flow: Flow | undefined;
+  #owedBytes = 0;
+
+  constructor(peer: NativePeer, number: number, name: string, windowBytes: number) {
+    this.peer = peer;
+    this.number = number;
+    this.name = name;
+    this.credit = new ReceiveCredit(windowBytes);
+  }
+
+  /** The message was taken; its credit goes back now, or when the flow allows. */
+  consumed(bytes: number, flow: Flow | undefined): void {
+    if (flow?.blocked === true) {
+      this.#owedBytes += bytes;
+      this.flow = flow;
+      flow.owe(this);
+      return;
+    }
+    const grant = this.credit.consume(bytes);
+    if (grant > 0) this.peer.grantPublish(this.number, grant);
+  }
+
+  settle(): void {
+    this.flow = undefined;
+    const owed = this.#owedBytes;
+    this.#owedBytes = 0;
+    const grant = this.credit.consume(owed) + this.credit.settle();
+    if (grant > 0) this.peer.grantPublish(this.number, grant);
+  }
+}
+
+export class NativePeer extends Peer implements ConnectionOwner {
+  readonly streamWindowBytes: number;
+  readonly #hub: Hub;
+  readonly #connection: Connection;
+  readonly #bindings = new Map<number, Binding>();
+  readonly #subscribersById = new Map<number, NativeSubscriber>();
+  readonly #served = new Map<number, string>();
+  /** Requests of this client that are not answered yet. */
+  readonly #incoming = new Map<number, RunningCall | ForwardedCall>();
+  /** Requests to this client that are not answered yet. */
+  readonly #outgoing = new Map<number, OutgoingCall>();
+  #declared = new Map<number, string>();
+  #nextId = 0;
+  #saidGoodbye = false;
+  #closed = false;
+  #paused = false;
+
+  constructor(hub: Hub, connection: Connection, facts: PeerFacts, streamWindowBytes: number) {
+    super(facts, connection.peer, 'native');
+    this.#hub = hub;
+    this.#connection = connection;
+    this.streamWindowBytes = streamWindowBytes;
+  }
+
+  get lastActivity(): number {
+    return this.#hub.toEpoch(this.#connection.session.heardAt);
+  }
+
+  get bytesIn(): number {
+    return this.#connection.bytesIn;
+  }
+
+  get bytesOut(): number {
+    return this.#connection.bytesOut;
+  }
+
+  get waitingBytes(): number {
+    return this.#connection.waitingBytes;
+  }
+
+  get congested(): boolean {
+    return this.#connection.congested;
+  }
+
+  get requestsOpen(): number {
+    return this.#incoming.size;
+  }
+
+  /** To be called every now and then: heartbeat. */
+  tick(now: number): void {
+    const result = this.#connection.session.tick(now);
+    if (result === 'pinged') this.#connection.touch();
+    else if (result === 'dead') this.close(ipcError('PEER_SILENT', 'nothing was heard from the client for three heartbeats'));
+  }
+
+  // --- ConnectionOwner
+
+  frames(frames: readonly Frame[], now: number): void {
+    this.#hub.stats.messagesIn += frames.length;
+    this.#hub.checkRate(this, frames.length, now);
+    for (let i = 0; i < frames.length && !this.#closed; i += 1) this.#frame(frames[i] as Frame, now);
+    // A client that asks but does not read its answers is not read from any more.
+    if (!this.#paused && this.#connection.waitingBytes > this.#hub.options.outboxBytesMax) {
+      this.#paused = true;
+      this.#connection.pause();
+    }
+  }
+
+  drained(): void {
+    if (this.#paused) {
+      this.#paused = false;
+      this.#connection.resume();
+    }
+    for (const subscriber of this.subscribers) {
+      if (this.congested) break;
+      if (subscriber.waiting) subscriber.flush();
+    }
+  }
+
+  closed(error: IPCError): void {
+    this.#closed = true;
+    for (const binding of this.#bindings.values()) binding.flow?.forget(binding);
+    const lost = ipcError('REMOTE_LOST', `connection ${this.id} has gone: ${error.message}`, { cause: error });
+    for (const call of [...this.#incoming.values()]) call.abandon(lost);
+    for (const call of [...this.#outgoing.values()]) this.#settle(call)?.fail(lost);
+    this.#hub.left(this, this.#saidGoodbye, error);
+  }
+
+  // --- What arrives
+
+  #frame(frame: Frame, now: number): void {
+    switch (frame.type) {
+      case FrameType.PUBLISH:
+        this.#published(frame, now);
+        break;
+      case FrameType.REQUEST:
+        this.#asked(frame, now);
+        break;
+      case FrameType.CREDIT:
+        this.#granted(frame);
+        break;
+      case FrameType.RESPONSE:
+        this.#outgoingEnded(frame.id)?.response(frame);
+        break;
+      case FrameType.NOTIFICATION:
+        this.#hub.notified(this.#message('notification', frame, now, 0), now);
+        break;
+      case FrameType.ERROR:
+        this.#failed(frame);
+        break;
+      case FrameType.CANCEL:
+        this.#cancelled(frame.id);
+        break;
+      case FrameType.STREAM_DATA:
+        this.#outgoing.get(frame.id)?.streamData(frame);
+        break;
+      case FrameType.STREAM_END:
+        this.#outgoingEnded(frame.id)?.streamEnd();
+        break;
+      case FrameType.SUBSCRIBE:
+        this.#operation(frame, () => this.#subscribe(frame));
+        break;
+      case FrameType.UNSUBSCRIBE:
+        this.#operation(frame, () => this.#unsubscribe(frame));
+        break;
+      case FrameType.SERVE:
+        this.#operation(frame, () => this.#serve(frame));
+        break;
+      case FrameType.UNSERVE:
+        this.#operation(frame, () => this.#unserve(frame));
+        break;
+      case FrameType.GOODBYE:
+        this.#saidGoodbye = true;
+        this.#connection.close(ipcError('REMOTE_CLOSED', 'the client said goodbye'));
+        break;
+      case FrameType.PONG:
+      case FrameType.OK:
+      case FrameType.ACK:
+        break;
+      default:
+        throw ipcError('PEER_UNEXPECTED_FRAME', `${frameTypeName(frame.type)} has no meaning for a server`);
+    }
+  }
+
+  #published(frame: Frame, now: number): void {
+    const binding = this.#binding(frame.channel);
+    const bytes = frame.payloadBytes + CREDIT_OVERHEAD_BYTES;
+    if (!binding.credit.receive(bytes)) {
+      throw ipcError('PEER_FLOW_CONTROL', `PUBLISH on ${binding.name} without credit`, { details: { channel: binding.name } });
+    }
+    this.#hub.published(this, binding, frame, bytes, now);
+  }
+
+  #asked(frame: Frame, now: number): void {
+    if (frame.id === 0 || this.#incoming.has(frame.id)) {
+      throw ipcError('PEER_UNEXPECTED_FRAME', `REQUEST with the id ${frame.id}, which is ${frame.id === 0 ? 'not valid' : 'in use'}`);
+    }
+    const binding = this.#binding(frame.channel);
+    const request = this.#message('request', frame, now, frame.value);
+    if (this.#incoming.size >= this.#hub.options.limits.requestsMax) {
+      this.fail(request, ipcError('LIMIT_REQUESTS', `${this.#incoming.size} requests are outstanding on this connection`));
+      return;
+    }
+    this.#hub.requested(binding, request, now);
+  }
+
+  #message(type: 'request' | 'notification' | 'publish', frame: Frame, now: number, timeoutMs: number): ServerMessage {
+    const epoch = this.#hub.toEpoch(now);
+    return new ServerMessage(
+      this,
+      type,
+      this.#binding(frame.channel).name,
+      frame,
+      undefined,
+      frame.id,
+      epoch,
+      timeoutMs > 0 ? epoch + timeoutMs : undefined,
+      (frame.flags & FrameFlag.STREAM) !== 0,
+      this.#hub.options.codec,
+    );
+  }
+
+  /** A publish as handlers and middleware see it. */
+  publishMessage(frame: Frame, now: number): ServerMessage {
+    return this.#message('publish', frame, now, 0);
+  }
+
+  #granted(frame: Frame): void {
+    switch (frame.content) {
+      case CreditKind.SUBSCRIPTION:
+        this.#subscribersById.get(frame.id)?.grant(frame.value);
+        break;
+      case CreditKind.STREAM:
+        this.#incoming.get(frame.id)?.grant(frame.value);
+        break;
+      default:
+        throw ipcError('PEER_UNEXPECTED_FRAME', `CREDIT of kind ${frame.content} has no meaning for a server`);
+    }
+  }
+
+  #failed(frame: Frame): void {
+    const call = this.#outgoingEnded(frame.id);
+    if (call === undefined) return;
+    const { code, message, details } = readFields(frame);
+    const known = typeof details === 'object' && details !== null ? (details as Record<string, unknown>) : undefined;
+    call.fail(errorFromWire(String(code), String(message), known));
+  }
+
+  #cancelled(id: number): void {
+    const call = this.#incoming.get(id);
+    if (call === undefined) return;
+    const reason = ipcError('REMOTE_CANCELLED', 'the caller cancelled');
+    call.abandon(reason);
+    this.fail(call.request, reason);
+  }
+
+  /** Runs what is to be answered by OK or ERROR. */
+  #operation(frame: Frame, run: () => void): void {
+    try {
+      run();
+    } catch (thrown) {
+      if (!(thrown instanceof IPCError) || thrown.code.startsWith('PEER_')) throw thrown;
+      this.#sendError(frame.id, 0, thrown);
+      return;
+    }
+    if (frame.type !== FrameType.SUBSCRIBE) this.send(FrameType.OK, frame.id, 0, 0);
+  }
+
+  #subscribe(frame: Frame): void {
+    const fields = subscribeFields(readFields(frame));
+    if (frame.id === 0 || this.#subscribersById.has(frame.id)) {
+      throw ipcError('PEER_UNEXPECTED_FRAME', `SUBSCRIBE with the id ${frame.id}, which is ${frame.id === 0 ? 'not valid' : 'in use'}`);
+    }
+    const settings = this.#hub.subscriberSettings(this, fields);
+    const subscriber = new NativeSubscriber(this, frame.id, fields.pattern, settings, frame.value);
+    this.#hub.subscribe(this, subscriber, fields.retained, () => {
+      this.#subscribersById.set(frame.id, subscriber);
+      this.send(FrameType.OK, frame.id, 0, 0);
+    });
+  }
+
+  #unsubscribe(frame: Frame): void {
+    const subscriber = this.#subscribersById.get(frame.value);
+    if (subscriber === undefined) return;
+    this.#subscribersById.delete(frame.value);
+    this.#hub.unsubscribe(this, subscriber);
+  }
+
+  #serve(frame: Frame): void {
+    const { channel, maxInFlight } = serveFields(readFields(frame));
+    this.#hub.serve(this, channel, maxInFlight);
+    this.#served.set(frame.id, channel);
+  }
+
+  #unserve(frame: Frame): void {
+    const channel = this.#served.get(frame.value);
+    if (channel === undefined) return;
+    this.#served.delete(frame.value);
+    this.#hub.unserve(this, channel);
+  }
+
+  #binding(number: number): Binding {
+    const known = this.#bindings.get(number);
+    const name = this.#connection.session.peerName(number);
+    if (known !== undefined && known.name === name) return known;
+    const binding = new Binding(this, number, name, this.#hub.options.limits.publishWindowBytes);
+    this.#bindings.set(number, binding);
+    return binding;
+  }
+
+  // --- What goes out
+
+  send(type: number, id: number, channel: number, value: number, payload?: Uint8Array, content = 0, flags = 0): void {
+    this.#hub.stats.messagesOut += 1;
+    this.#connection.writer.frame(type, flags, content, id, channel, value, payload);
+    this.#connection.touch();
+  }
+
+  deliver(frame: SharedFrame, id: number): void {
+    this.#hub.stats.messagesOut += 1;
+    this.#connection.writer.shared(frame, id);
+    this.#connection.touch();
+  }
+
+  /** Tells the client once what a channel number of the server stands for. */
+  declareOnce(number: number, name: string): void {
+    if (this.#declared.has(number)) return;
+    if (this.#declared.size >= DECLARED_MAX && !this.#connection.writer.cutting) {
+      this.#connection.session.forgetDeclared();
+      this.#declared = new Map();
+    }
+    this.#declared.set(number, name);
+    this.#connection.session.declare(number, name);
+  }
+
+  /** Whether the client still knows the number. */
+  knows(number: number): boolean {
+    return this.#declared.has(number);
+  }
+
+  grantPublish(channel: number, bytes: number): void {
+    this.send(FrameType.CREDIT, 0, channel, bytes, undefined, CreditKind.PUBLISH);
+  }
+
+  override notify(channelId: string, payload: unknown): void {
+    this.#checkOpen();
+    const { content, bytes } = encodePayload(payload, this.#hub.options.codec);
+    const number = this.#hub.channelNumber(this.application, channelId);
+    this.declareOnce(number, channelId);
+    this.send(FrameType.NOTIFICATION, 0, number, 0, bytes, content);
+  }
+
+  override request(channelId: string, payload: unknown, options?: PeerRequestOptions): Promise<Message> {
+    return askPeer(this, this.#hub, channelId, payload, options);
+  }
+
+  /** Sends a request to the client; the call is told of its end. */
+  sendCall(call: OutgoingCall, channelId: string, content: number, bytes: Uint8Array, timeoutMs: number, stream: boolean): void {
+    this.#checkOpen();
+    do this.#nextId = this.#nextId === 0xffffffff ? 1 : this.#nextId + 1;
+    while (this.#outgoing.has(this.#nextId));
+    call.id = this.#nextId;
+    this.#outgoing.set(call.id, call);
+    const number = this.#hub.channelNumber(this.application, channelId);
+    this.declareOnce(number, channelId);
+    this.send(FrameType.REQUEST, call.id, number, timeoutMs, bytes, content, stream ? FrameFlag.STREAM : 0);
+  }
+
+  /** The answer is of no use any more. */
+  cancelCall(call: OutgoingCall): void {
+    if (this.#settle(call) !== undefined && !this.#closed) this.send(FrameType.CANCEL, call.id, 0, 0);
+  }
+
+  grantStream(call: OutgoingCall, bytes: number): void {
+    if (!this.#closed) {
+      this.send(FrameType.CREDIT, call.id, 0, bytes, undefined, CreditKind.STREAM, FrameFlag.OWN_ID);
+    }
+  }
+
+  override close(error: IPCError = ipcError('REMOTE_CLOSED', 'the server closed the connection')): void {
+    this.#connection.close(error);
+  }
+
+  /** Ends at once, without a word. */
+  destroy(error: IPCError): void {
+    this.#connection.destroy(error);
+  }
+
+  override respond(request: ServerMessage, content: number, bytes: Uint8Array): void {
+    if (!this.#closed) this.send(FrameType.RESPONSE, request.wireId as number, 0, 0, bytes, content);
+  }
+
+  override fail(request: ServerMessage, error: IPCError): void {
+    this.#hub.stats.errors += 1;
+    if (!this.#closed) this.#sendError(request.wireId as number, 0, error);
+  }
+
+  override streamData(request: ServerMessage, content: number, bytes: Uint8Array): void {
+    if (!this.#closed) this.send(FrameType.STREAM_DATA, request.wireId as number, 0, 0, bytes, content);
+  }
+
+  override streamEnd(request: ServerMessage): void {
+    if (!this.#closed) this.send(FrameType.STREAM_END, request.wireId as number, 0, 0);
+  }
+
+  override track(request: ServerMessage, call: RunningCall | ForwardedCall): void {
+    this.#incoming.set(request.wireId as number, call);
+  }
+
+  override callEnded(request: ServerMessage): void {
+    const call = this.#incoming.get(request.wireId as number);
+    if (call === undefined) return;
+    this.#incoming.delete(request.wireId as number);
+    this.#hub.deadlines.remove(call);
+    this.#hub.callEnded();
+  }
+
+  /** Answers a publish that wanted to be answered. */
+  publishDone(frame: Frame, receivers: number): void {
+    this.send(FrameType.OK, frame.id, 0, receivers);
+  }
+
+  /** Answers a publish that was refused; without an id the client learns of it all the same. */
+  publishFailed(frame: Frame, error: IPCError): void {
+    this.#hub.stats.errors += 1;
+    this.#sendError(frame.id, frame.channel, error);
+  }
+
+  #sendError(id: number, channel: number, error: IPCError): void {
+    const { code, message, details } = error;
+    this.send(FrameType.ERROR, id, channel, 0, writeFields({ code, message, details: plain(details) }));
+  }
+
+  #outgoingEnded(id: number): OutgoingCall | undefined {
+    const call = this.#outgoing.get(id);
+    return call === undefined ? undefined : this.#settle(call);
+  }
+
+  #settle(call: OutgoingCall): OutgoingCall | undefined {
+    if (!this.#outgoing.delete(call.id)) return undefined;
+    this.#hub.deadlines.remove(call);
+    return call;
+  }
+
+  #checkOpen(): void {
+    if (this.#closed || this.#connection.session.state === 'closed') {
+      throw ipcError('USAGE_CLOSED', `connection ${this.id} is closed`);
+    }
+  }
+}
+
+/** Details as JSON can carry them; what it cannot is left out rather than fail the report of a failure. */
+function plain(details: Readonly<Record<string, unknown>>): unknown {
+  try {
+    return JSON.parse(JSON.stringify(details)) as unknown;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,176 @@
+// One subscription of one connection: hands deliveries to the connection while it can take them, and keeps
+// the rest in its outbox, bounded, as the policy says.
+
+import { ipcError } from '../base/errors.ts';
+import { FrameType } from '../protocol/frame-types.ts';
+import type { OutboxPolicy } from '../protocol/policies.ts';
+import { SendCredit } from '../session/credit.ts';
+import type { SharedFrame } from '../session/frame-writer.ts';
+import type { LegacyPeer } from './legacy-peer.ts';
+import type { NativePeer } from './native-peer.ts';
+import { Outbox } from './outbox.ts';
+import type { Peer } from './peer.ts';
+import type { Publication } from './publication.ts';
+import type { Flow } from './flow.ts';
+
+export interface SubscriberSettings {
+  readonly policy: OutboxPolicy;
+  readonly outboxBytesMax: number;
+}
+
+export abstract class Subscriber {
+  abstract readonly connection: Peer;
+  /** Channel name or pattern. */
+  readonly filter: string;
+  readonly policy: OutboxPolicy;
+  readonly #outbox: Outbox;
+  readonly #blocking = new Set<Flow>();
+  #dropped = 0;
+  #ended = false;
+
+  constructor(filter: string, settings: SubscriberSettings) {
+    this.filter = filter;
+    this.policy = settings.policy;
+    this.#outbox = new Outbox(settings.policy, settings.outboxBytesMax);
+  }
+
+  /** Messages that were dropped for this subscription. */
+  get dropped(): number {
+    return this.#dropped;
+  }
+
+  /** What waits for this subscription. */
+  get waitingBytes(): number {
+    return this.#outbox.bytes;
+  }
+
+  get waiting(): boolean {
+    return !this.#outbox.empty;
+  }
+
+  /** Gives the message on or keeps it. True when the publishers of its channel must pause. */
+  offer(publication: Publication): boolean {
+    if (this.#outbox.empty && this.ready()) {
+      this.write(publication, publication.frame);
+      return false;
+    }
+    return this.#wait(publication);
+  }
+
+  /** A kept last value, for a subscription that has just begun. */
+  offerRetained(publication: Publication): void {
+    if (this.#outbox.empty && this.ready()) this.write(publication, publication.retainedFrame);
+    else this.#wait(publication);
+  }
+
+  /** Notes that publishers of this channel wait for this subscriber. */
+  holdUp(flow: Flow): void {
+    this.#blocking.add(flow);
+    flow.block(this);
+  }
+
+  /** Writes what waits, as far as it goes; to be called whenever there may be room again. */
+  flush(): void {
+    const outbox = this.#outbox;
+    while (!outbox.empty && this.ready()) {
+      this.#tellLost();
+      const publication = outbox.take() as Publication;
+      this.write(publication, publication.frame);
+    }
+    if (outbox.empty) this.#tellLost();
+    if (this.#blocking.size > 0 && outbox.roomy) this.#release();
+  }
+
+  /** The subscription is over: nobody waits for it any more. */
+  end(): void {
+    this.#ended = true;
+    this.#release();
+  }
+
+  protected abstract ready(): boolean;
+  protected abstract write(publication: Publication, frame: SharedFrame): void;
+  protected abstract writeLost(count: number): void;
+
+  #wait(publication: Publication): boolean {
+    if (this.#ended) return false;
+    const offered = this.#outbox.offer(publication);
+    if (offered === 'overflow') {
+      this.connection.close(
+        ipcError('LIMIT_OUTBOX', `subscription ${this.filter}: the outbox is full, and its policy is to disconnect`),
+      );
+    }
+    return offered === 'full';
+  }
+
+  #tellLost(): void {
+    if (!this.#outbox.hasLost) return;
+    const lost = this.#outbox.takeLost();
+    this.#dropped += lost;
+    this.writeLost(lost);
+  }
+
+  #release(): void {
+    const flows = [...this.#blocking];
+    this.#blocking.clear();
+    for (const flow of flows) flow.unblock(this);
+  }
+}
+
+/** A subscription of a native client: it may have credit, and its deliveries carry its id. */
+export class NativeSubscriber extends Subscriber {
+  readonly connection: NativePeer;
+  readonly id: number;
+  readonly #credit: SendCredit | undefined;
+  /** The channel of the last delivery: in most subscriptions the only one. */
+  #declared = 0;
+
+  constructor(connection: NativePeer, id: number, filter: string, settings: SubscriberSettings, creditBytes: number) {
+    super(filter, settings);
+    this.connection = connection;
+    this.id = id;
+    this.#credit = creditBytes > 0 ? new SendCredit(creditBytes) : undefined;
+  }
+
+  grant(bytes: number): void {
+    this.#credit?.grant(bytes);
+    this.flush();
+  }
+
+  protected override ready(): boolean {
+    return (this.#credit === undefined || this.#credit.open) && !this.connection.congested;
+  }
+
+  protected override write(publication: Publication, frame: SharedFrame): void {
+    if (publication.channelNumber !== this.#declared) {
+      this.connection.declareOnce(publication.channelNumber, publication.channelName);
+      this.#declared = publication.channelNumber;
+    }
+    this.#credit?.spend(publication.bytes);
+    this.connection.deliver(frame, this.id);
+  }
+
+  protected override writeLost(count: number): void {
+    this.connection.send(FrameType.LOST, this.id, 0, count);
+  }
+}
+
+/** A subscription of an old client: no credit, no ids, one JSON body for all of them. */
+export class LegacySubscriber extends Subscriber {
+  readonly connection: LegacyPeer;
+
+  constructor(connection: LegacyPeer, filter: string, settings: SubscriberSettings) {
+    super(filter, settings);
+    this.connection = connection;
+  }
+
+  protected override ready(): boolean {
+    return !this.connection.congested;
+  }
+
+  protected override write(publication: Publication): void {
+    this.connection.sendBody(publication.legacyBody);
+  }
+
+  // The old protocol has no word for it; the count shows in `dropped`.
+  protected override writeLost(): void {}
+}
