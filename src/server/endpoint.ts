@@ -43,8 +43,8 @@ export class Endpoint {
     if (address.kind === 'unix') await preparePath(address.path);
     const server =
       address.kind === 'tls'
-        ? createTlsServer({ ...address.tls, pauseOnConnect: true }, accept)
-        : createServer({ pauseOnConnect: true }, accept);
+        ? createTlsServer(address.tls, accept)
+        : createServer(accept);
     if (address.kind === 'tls') server.on('tlsClientError', (_error, socket: Socket) => socket.destroy());
     await listen(server, address);
     return new Endpoint(address, server);

@@ -286,6 +286,15 @@ export class Hub {
     if (this.options.messagesPerSecondMax > 0) peer.rate.spend(messages, now, this.options.messagesPerSecondMax);
   }
 
+  /** Ends the calls whose time is over. */
+  expire(): void {
+    for (const call of this.deadlines.expire(this.clock())) {
+      const error = ipcError('TIME_OUT', 'the deadline of the request has passed');
+      if ('request' in call) call.abandon(error);
+      else call.fail(error);
+    }
+  }
+
   callEnded(): void {
     this.stats.requestsOpen -= 1;
     if (this.stats.requestsOpen === 0) this.#drained?.();

@@ -25,6 +25,8 @@ export class StreamWire implements Wire {
   open(events: WireEvents): void {
     const socket = this.#socket;
     socket.on('data', (chunk: Buffer) => events.data(chunk));
+    // A reader that looked at the first bytes may have left the stream paused.
+    socket.resume();
     socket.on('drain', () => events.drain());
     // The peer will send nothing more; a half-open connection is of no use to this protocol.
     socket.on('end', () => socket.end());

@@ -1,0 +1,16 @@
+// The public entry `isthmus/server`.
+
+export { AuthenticationError, ApplicationError, ChannelError, ConnectionError, IPCError, RoutingError, SerializationError, TimeoutError } from '../base/errors.ts';
+export { ERROR_CODES, type ErrorCode } from '../base/error-codes.ts';
+export { Application } from '../broker/application.ts';
+export { Channel } from '../broker/channel.ts';
+export { Message } from '../protocol/messages.ts';
+export { MessageType } from '../protocol/legacy-json.ts';
+export { type ConnectionManager, MemoryConnectionManager } from './connection-manager.ts';
+export { ServerMessage } from './message.ts';
+export { configFromEnv, type Credentials, type ListenOptions, type Logger, type ServerOptions } from './options.ts';
+export { Peer as ServerConnection } from './peer.ts';
+export type { PresenceNews } from './presence-channel.ts';
+export { IPCServer, IPCServer as FrameworkServer, type ServerEvents, type StopOptions } from './server.ts';
+export type { StatsSnapshot } from './stats.ts';
+export type { Handler, Middleware, Published, PublishOptions, ServerApplication, ServerChannel } from './types.ts';

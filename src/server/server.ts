@@ -1,0 +1,382 @@
+// The server that a program embeds: listens, receives, and gives users the documented face of what the hub
+// does.
+
+import type { Server as HttpServer } from 'node:http';
+import type { Socket } from 'node:net';
+import type { TLSSocket } from 'node:tls';
+import { EventEmitter } from 'node:events';
+import { ipcError, type IPCError } from '../base/errors.ts';
+import { integerOption } from '../base/options.ts';
+import type { ApplicationSummary } from '../broker/applications.ts';
+import type { ChannelSummary } from '../broker/application.ts';
+import type { ConnectionOptions } from '../connection/connection.ts';
+import { Turn } from '../connection/turn.ts';
+import { FRAGMENT_BYTES } from '../protocol/limits.ts';
+import type { Message } from '../protocol/messages.ts';
+import { DEADLINE_GRAIN_MS } from '../session/deadlines.ts';
+import { SlabPool } from '../session/slab-pool.ts';
+import { StreamWire } from '../transports/stream-wire.ts';
+import type { PeerAddress, Wire } from '../transports/wire.ts';
+import { type ConnectionManager, MemoryConnectionManager } from './connection-manager.ts';
+import { lookAt } from './door.ts';
+import { Endpoint } from './endpoint.ts';
+import { Hub } from './hub.ts';
+import { LegacyPeer } from './legacy-peer.ts';
+import { NativePeer } from './native-peer.ts';
+import { type ServerOptions, type ServerSettings, serverSettings } from './options.ts';
+import type { Peer } from './peer.ts';
+import { receiveLegacy, receiveNative, type ReceptionDesk } from './reception.ts';
+import type { StatsSnapshot } from './stats.ts';
+import type { Middleware, ServerApplication } from './types.ts';
+import { WebSocketDoor } from './websocket-door.ts';
+
+/** What the system may hold for one client before its subscriptions keep their messages to themselves. */
+const CONGESTED_BYTES = 256 * 1024;
+const TICK_MS = 1000;
+
+export interface ServerEvents {
+  connection: [connection: Peer];
+  disconnection: [connection: Peer, reason: IPCError];
+  /** A fault that no caller could be told of. Without a listener it goes to the `logger`, or nowhere. */
+  fault: [error: Error, connection: Peer | undefined];
+}
+
+export interface StopOptions {
+  /** Milliseconds in which requests may finish, 0 to 2^31-1. Default 0. */
+  readonly drain?: number;
+}
+
+/**
+ * The broker: clients join an application and talk on its channels.
+ *
+ * @example
+ * ```ts
+ * const server = new IPCServer({ port: 8888 });
+ * server.createApplication('shop').createChannel('sum')
+ *   .setHandler('request', (message) => (message.payload as number[]).reduce((a, b) => a + b, 0));
+ * await server.start();
+ * ```
+ */
+export class IPCServer extends EventEmitter<ServerEvents> {
+  /** Who is connected. May be replaced before `start`. */
+  connectionManager: ConnectionManager = new MemoryConnectionManager();
+  readonly #settings: ServerSettings;
+  readonly #hub: Hub;
+  readonly #desk: ReceptionDesk;
+  readonly #door: WebSocketDoor;
+  readonly #peers = new Set<NativePeer | LegacyPeer>();
+  /** Streams that are no client yet. */
+  readonly #arriving = new Set<Socket>();
+  #endpoints: Endpoint[] = [];
+  #starting: Promise<void> | undefined;
+  #stopping: Promise<void> | undefined;
+  #startedAt: number | undefined;
+  #places = 0;
+  #heartbeat: NodeJS.Timeout | undefined;
+  #wheel: NodeJS.Timeout | undefined;
+  #emptied: (() => void) | undefined;
+
+  /** Throws `USAGE_INVALID_OPTION` or `USAGE_INSECURE`. */
+  constructor(options: ServerOptions = {}) {
+    super();
+    this.#settings = serverSettings(options);
+    const { limits, handshakeTimeoutMs, heartbeatIntervalMs, origins } = this.#settings;
+    const clock = (): number => performance.now();
+    this.#hub = new Hub(this.#settings, {
+      clock,
+      keepTime: () => this.#keepTime(),
+      left: (peer, error) => this.#left(peer as NativePeer | LegacyPeer, error),
+      report: (error, peer) => this.#report(error, peer),
+    });
+    const connectionOptions: ConnectionOptions = {
+      role: 'server',
+      limits,
+      heartbeatIntervalMs,
+      allocate: Buffer.allocUnsafe,
+      pool: new SlabPool(Buffer.allocUnsafeSlow),
+      turn: new Turn(setImmediate),
+      congestedBytes: CONGESTED_BYTES,
+      clock,
+    };
+    this.#desk = {
+      hub: this.#hub,
+      connectionOptions,
+      enter: () => this.#enter(),
+      leave: () => {
+        this.#places -= 1;
+      },
+      joined: (peer) => this.#joined(peer as NativePeer | LegacyPeer),
+    };
+    const messageBytesMax = Math.max(limits.messageBytesMax, FRAGMENT_BYTES) * 2;
+    this.#door = new WebSocketDoor({ origins, handshakeTimeoutMs, messageBytesMax }, (wire) =>
+      receiveNative(this.#desk, wire),
+    );
+  }
+
+  /** Whether the server listens. */
+  get running(): boolean {
+    return this.#startedAt !== undefined;
+  }
+
+  /** The port that is listened on; the one chosen by the system where 0 was asked for. */
+  get port(): number {
+    return this.#endpoints.find((one) => one.port !== undefined)?.port ?? this.#settings.port;
+  }
+
+  get host(): string {
+    return this.#settings.host;
+  }
+
+  /** Every address that is listened on: `tcp://localhost:8888`, `unix:/run/app.sock`. */
+  get listening(): readonly string[] {
+    return this.#endpoints.map((one) => one.url);
+  }
+
+  /**
+   * Listens on every address; on all or on none. Idempotent. Rejects with `NETWORK_PORT_IN_USE`,
+   * `NETWORK_PATH_TOO_LONG`, `NETWORK_PATH_OCCUPIED`, `NETWORK_PERMISSION`, `NETWORK_LISTEN_FAILED`;
+   * `USAGE_CLOSED` after `stop`.
+   */
+  start(): Promise<void> {
+    if (this.#stopping !== undefined) {
+      return Promise.reject(ipcError('USAGE_CLOSED', 'the server was stopped; make a new one'));
+    }
+    this.#starting ??= this.#start().catch((thrown: unknown) => {
+      this.#starting = undefined;
+      throw thrown;
+    });
+    return this.#starting;
+  }
+
+  /**
+   * Takes no more connections and requests, lets open requests finish for `drain` milliseconds, then says
+   * goodbye to everybody. Idempotent; resolves when everything is closed.
+   */
+  stop(options: StopOptions = {}): Promise<void> {
+    const drainMs = integerOption('drain', options.drain, { default: 0, min: 0, max: 2 ** 31 - 1 });
+    this.#stopping ??= this.#stop(drainMs);
+    return this.#stopping;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.stop();
+  }
+
+  /** Takes WebSocket connections of a user's own HTTP or HTTPS server on `path`. Gives what detaches it. */
+  attach(server: HttpServer, options: { readonly path?: string } = {}): () => void {
+    return this.#door.attach(server, options.path ?? '/isthmus');
+  }
+
+  /** Serves a client over any wire, such as one end of `memoryWirePair()`. */
+  accept(wire: Wire): void {
+    this.#startedAt ??= Date.now();
+    this.#beat();
+    receiveNative(this.#desk, wire);
+  }
+
+  /** Makes the application, or gives the one that is there. Throws `USAGE_INVALID_NAME`, `LIMIT_APPLICATIONS`. */
+  createApplication(appId: string, name?: string): ServerApplication {
+    return this.#hub.applications.createApplication(appId, name);
+  }
+
+  getApplication(appId: string): ServerApplication | undefined {
+    return this.#hub.applications.getApplication(appId);
+  }
+
+  listApplications(): Record<string, ApplicationSummary> {
+    return this.#hub.applications.listApplications();
+  }
+
+  /** The channels of an application. Throws `REMOTE_NO_APPLICATION`. */
+  listChannels(appId: string): Record<string, ChannelSummary> {
+    return this.#application(appId).listChannels();
+  }
+
+  /** Middleware that every message passes first. */
+  use(middleware: Middleware): this {
+    this.#hub.applications.middleware.use(middleware);
+    return this;
+  }
+
+  /** Sends a notification to one connection. False when it is gone. */
+  sendToConnection(connection: Peer | string, message: Pick<Message, 'channelId' | 'payload'>): boolean {
+    const peer = typeof connection === 'string' ? this.connectionManager.getConnection(connection) : connection;
+    if (peer === undefined || !this.#peers.has(peer as NativePeer | LegacyPeer)) return false;
+    peer.notify(message.channelId, message.payload);
+    return true;
+  }
+
+  /** Sends a notification to every connection of the application, subscribed or not. Gives how many. */
+  broadcastToApplication(appId: string, message: Pick<Message, 'channelId' | 'payload'>): number {
+    const peers = this.#application(appId).presence.connections();
+    for (const peer of peers) peer.notify(message.channelId, message.payload);
+    return peers.length;
+  }
+
+  /** Publishes a message to the subscribers of its channel. Gives how many subscriptions got it. */
+  routeMessage(message: Pick<Message, 'appId' | 'channelId' | 'payload'>): number {
+    const channel = this.#application(message.appId).channelFor(message.channelId, Date.now());
+    return channel.publish(message.payload).receivers;
+  }
+
+  getStats(): StatsSnapshot {
+    const { stats } = this.#hub;
+    let bytesIn = stats.bytesInBefore;
+    let bytesOut = stats.bytesOutBefore;
+    for (const peer of this.#peers) {
+      bytesIn += peer.bytesIn;
+      bytesOut += peer.bytesOut;
+    }
+    return {
+      running: this.running,
+      host: this.host,
+      port: this.port,
+      listening: this.listening,
+      totalApplications: this.#hub.applications.size,
+      totalConnections: this.#peers.size,
+      maxConnections: this.#settings.maxConnections,
+      connectionsRefused: stats.connectionsRefused,
+      connectionsSinceStart: stats.connectionsTotal,
+      messagesIn: stats.messagesIn,
+      messagesOut: stats.messagesOut,
+      bytesIn,
+      bytesOut,
+      requestsOpen: stats.requestsOpen,
+      errors: stats.errors,
+      slowConsumers: stats.slowConsumers,
+      uptimeMs: this.#startedAt === undefined ? 0 : Date.now() - this.#startedAt,
+    };
+  }
+
+  async #start(): Promise<void> {
+    const opened: Endpoint[] = [];
+    try {
+      for (const address of this.#settings.addresses) {
+        opened.push(await Endpoint.open(address, (socket) => void this.#arrived(socket, address.kind)));
+      }
+    } catch (thrown) {
+      await Promise.all(opened.map((endpoint) => endpoint.close()));
+      throw thrown;
+    }
+    this.#endpoints = opened;
+    this.#startedAt = Date.now();
+    this.#beat();
+  }
+
+  async #stop(drainMs: number): Promise<void> {
+    await this.#starting?.catch(() => undefined);
+    const closing = this.#endpoints.map((endpoint) => endpoint.close());
+    const drained = this.#hub.drain();
+    if (drainMs > 0) await Promise.race([drained, wait(drainMs)]);
+    this.#door.close();
+    for (const socket of this.#arriving) socket.destroy();
+    const emptied = new Promise<void>((resolve) => {
+      this.#emptied = resolve;
+    });
+    for (const peer of this.#peers) peer.close(ipcError('REMOTE_DRAINING', 'the server is stopping'));
+    if (this.#peers.size > 0) await Promise.race([emptied, wait(TICK_MS)]);
+    // Whoever did not take the goodbye in time is cut off.
+    for (const peer of this.#peers) peer.destroy(ipcError('REMOTE_DRAINING', 'the server is stopping'));
+    if (this.#peers.size > 0) await emptied;
+    await Promise.all(closing);
+    clearInterval(this.#heartbeat);
+    clearInterval(this.#wheel);
+    this.#endpoints = [];
+    this.#startedAt = undefined;
+  }
+
+  async #arrived(socket: Socket, kind: 'tcp' | 'tls' | 'unix'): Promise<void> {
+    this.#arriving.add(socket);
+    socket.once('close', () => this.#arriving.delete(socket));
+    socket.on('error', () => socket.destroy());
+    const spoken = await lookAt(socket, this.#settings.handshakeTimeoutMs);
+    this.#arriving.delete(socket);
+    if (spoken === undefined || this.#stopping !== undefined) socket.destroy();
+    else if (spoken === 'http') this.#door.receive(socket);
+    else if (spoken === 'json') receiveLegacy(this.#desk, new StreamWire(socket, addressOf(socket, kind)));
+    else receiveNative(this.#desk, new StreamWire(socket, addressOf(socket, kind)));
+  }
+
+  #enter(): void {
+    if (this.#stopping !== undefined) throw ipcError('REMOTE_DRAINING', 'the server is stopping');
+    const { maxConnections } = this.#settings;
+    if (this.#places >= maxConnections) {
+      this.#hub.stats.connectionsRefused += 1;
+      throw ipcError('LIMIT_CONNECTIONS', `the server has ${maxConnections} connections, as many as it allows`, {
+        details: { maxConnections },
+      });
+    }
+    this.#places += 1;
+  }
+
+  #joined(peer: NativePeer | LegacyPeer): void {
+    this.#peers.add(peer);
+    this.#hub.stats.connectionsTotal += 1;
+    this.connectionManager.addConnection(peer);
+    this.emit('connection', peer);
+  }
+
+  #left(peer: NativePeer | LegacyPeer, error: IPCError): void {
+    if (!this.#peers.delete(peer)) return;
+    this.#places -= 1;
+    this.#hub.stats.bytesInBefore += peer.bytesIn;
+    this.#hub.stats.bytesOutBefore += peer.bytesOut;
+    this.connectionManager.removeConnection(peer);
+    this.emit('disconnection', peer, error);
+    if (this.#peers.size === 0) this.#emptied?.();
+  }
+
+  #report(error: Error, peer: Peer | undefined): void {
+    if (this.emit('fault', error, peer)) return;
+    this.#settings.logger?.warn({ err: error, connection: peer?.id }, error.message);
+  }
+
+  /** One timer for the heartbeats of all. */
+  #beat(): void {
+    if (this.#heartbeat !== undefined || this.#settings.heartbeatIntervalMs === 0) return;
+    const every = Math.max(10, Math.min(TICK_MS, this.#settings.heartbeatIntervalMs / 2));
+    this.#heartbeat = setInterval(() => {
+      const now = this.#hub.clock();
+      for (const peer of this.#peers) if (peer instanceof NativePeer) peer.tick(now);
+      this.#hub.applications.sweep();
+    }, every).unref();
+  }
+
+  /** One timer for all deadlines, while there are any. */
+  #keepTime(): void {
+    if (this.#wheel !== undefined) return;
+    this.#wheel = setInterval(() => {
+      this.#hub.expire();
+      if (this.#hub.deadlines.size > 0) return;
+      clearInterval(this.#wheel);
+      this.#wheel = undefined;
+    }, DEADLINE_GRAIN_MS);
+  }
+
+  #application(appId: string): ServerApplication {
+    const application = this.getApplication(appId);
+    if (application === undefined) {
+      throw ipcError('REMOTE_NO_APPLICATION', `there is no application ${appId}`, { details: { appId } });
+    }
+    return application;
+  }
+}
+
+function addressOf(socket: Socket, transport: 'tcp' | 'tls' | 'unix'): PeerAddress {
+  if (transport === 'unix') return { transport };
+  const { remoteAddress, remotePort } = socket;
+  const certificate = transport === 'tls' ? (socket as TLSSocket).getPeerCertificate() : undefined;
+  const subject = certificate?.subject as { readonly CN?: string } | undefined;
+  return {
+    transport,
+    ...(remoteAddress === undefined ? {} : { host: remoteAddress }),
+    ...(remotePort === undefined ? {} : { port: remotePort }),
+    ...(subject?.CN === undefined ? {} : { certificateSubject: subject.CN }),
+  };
+}
+
+function wait(ms: number): Promise<void> {
+  return new Promise((resolve) => {
+    setTimeout(resolve, ms).unref();
+  });
+}
