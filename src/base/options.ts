@@ -46,7 +46,8 @@ export function choiceOption<T extends string>(name: string, value: unknown, cho
 /** Throws for a misspelt option: every key must be one that is known. */
 export function knownOptions(where: string, options: object, known: readonly string[]): void {
   for (const key of Object.keys(options)) {
-    if (!known.includes(key)) throw invalidOption(`${where}.${key}`, 'given', `no such option; there are ${known.join(', ')}`);
+    if (!known.includes(key))
+      throw invalidOption(`${where}.${key}`, 'given', `no such option; there are ${known.join(', ')}`);
   }
 }
 

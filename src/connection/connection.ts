@@ -152,7 +152,9 @@ export class Connection {
     } catch (thrown) {
       const error = toError(thrown);
       this.close(
-        error instanceof IPCError ? error : ipcError('SYSTEM_UNEXPECTED', `unexpected: ${error.message}`, { cause: error }),
+        error instanceof IPCError
+          ? error
+          : ipcError('SYSTEM_UNEXPECTED', `unexpected: ${error.message}`, { cause: error }),
       );
     }
     if (this.writer.pendingBytes > 0 && !this.#ended) this.touch();

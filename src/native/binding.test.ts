@@ -20,7 +20,8 @@ function codeOf(action: () => unknown): string {
 test('a missing addon is SYSTEM_NO_ADDON and says where it was looked for', () => {
   assert.throws(
     () => load(['/nowhere/isthmus.node']),
-    (error: unknown) => error instanceof IPCError && error.code === 'SYSTEM_NO_ADDON' && Array.isArray(error.details['looked']),
+    (error: unknown) =>
+      error instanceof IPCError && error.code === 'SYSTEM_NO_ADDON' && Array.isArray(error.details['looked']),
   );
 });
 
@@ -29,10 +30,16 @@ test('a file that is no addon, and an addon of another version, are SYSTEM_NO_AD
   try {
     const broken = join(folder, 'broken.node');
     writeFileSync(broken, 'no machine code');
-    assert.equal(codeOf(() => load([broken])), 'SYSTEM_NO_ADDON');
+    assert.equal(
+      codeOf(() => load([broken])),
+      'SYSTEM_NO_ADDON',
+    );
     const older = join(folder, 'older.cjs');
     writeFileSync(older, 'module.exports = { interfaceVersion: 0 };');
-    assert.equal(codeOf(() => load([older])), 'SYSTEM_NO_ADDON');
+    assert.equal(
+      codeOf(() => load([older])),
+      'SYSTEM_NO_ADDON',
+    );
   } finally {
     rmSync(folder, { recursive: true });
   }
@@ -44,7 +51,9 @@ test('the prebuilt addon comes before the local one', () => {
   assert.match(second ?? '', /build.native/);
 });
 
-test('the addon makes a FIFO, and gives the negative errno when it cannot', { skip: process.platform === 'win32' }, () => {
+test('the addon makes a FIFO, and gives the negative errno when it cannot', {
+  skip: process.platform === 'win32',
+}, () => {
   const folder = mkdtempSync(join(tmpdir(), 'isthmus-'));
   try {
     const path = join(folder, 'fifo');

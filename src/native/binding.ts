@@ -56,14 +56,21 @@ export function load(candidates: readonly string[]): NativeBinding {
     }
     return found;
   }
-  throw ipcError('SYSTEM_NO_ADDON', `there is no native addon for ${platformName()}; in a checkout, run "npm run build:native"`, {
-    details: { platform: platformName(), looked: candidates },
-  });
+  throw ipcError(
+    'SYSTEM_NO_ADDON',
+    `there is no native addon for ${platformName()}; in a checkout, run "npm run build:native"`,
+    {
+      details: { platform: platformName(), looked: candidates },
+    },
+  );
 }
 
 function isBinding(value: unknown): value is NativeBinding {
   return (
-    typeof value === 'object' && value !== null && 'interfaceVersion' in value && value.interfaceVersion === INTERFACE_VERSION
+    typeof value === 'object' &&
+    value !== null &&
+    'interfaceVersion' in value &&
+    value.interfaceVersion === INTERFACE_VERSION
   );
 }
 

@@ -32,5 +32,7 @@ export type CloseCode = (typeof CLOSE_CODES)[keyof typeof CLOSE_CODES];
 
 /** The number for an error code; a fault that has none is reported as unexpected. */
 export function closeCodeOf(code: ErrorCode): number {
-  return Object.hasOwn(CLOSE_CODES, code) ? CLOSE_CODES[code as keyof typeof CLOSE_CODES] : CLOSE_CODES.SYSTEM_UNEXPECTED;
+  return Object.hasOwn(CLOSE_CODES, code)
+    ? CLOSE_CODES[code as keyof typeof CLOSE_CODES]
+    : CLOSE_CODES.SYSTEM_UNEXPECTED;
 }

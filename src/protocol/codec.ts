@@ -68,11 +68,16 @@ const CRITICAL_KNOWN: ReadonlySet<number> = new Set();
 /** Reads the body `buffer[start, end)`. Throws `PEER_*` errors only. */
 export function decodeFrame(buffer: Uint8Array, start: number, end: number): Frame {
   if (end - start < HEADER_BYTES) {
-    throw ipcError('PEER_MALFORMED_FRAME', `a body of ${end - start} bytes is shorter than the header of ${HEADER_BYTES}`);
+    throw ipcError(
+      'PEER_MALFORMED_FRAME',
+      `a body of ${end - start} bytes is shorter than the header of ${HEADER_BYTES}`,
+    );
   }
   const type = buffer[start] as number;
   if (type < FIRST_FRAME_TYPE || type > LAST_FRAME_TYPE) {
-    throw ipcError('PEER_UNKNOWN_FRAME', `frame type ${frameTypeName(type)} is not known in this version`, { details: { type } });
+    throw ipcError('PEER_UNKNOWN_FRAME', `frame type ${frameTypeName(type)} is not known in this version`, {
+      details: { type },
+    });
   }
   const flags = buffer[start + 1] as number;
   let payloadStart = start + HEADER_BYTES;
@@ -127,7 +132,8 @@ export function encodeFrame(fields: {
   readonly extensions?: Extensions | undefined;
   readonly payload?: Uint8Array;
 }): Uint8Array {
-  const block = fields.extensions === undefined || fields.extensions.size === 0 ? EMPTY : encodeExtensions(fields.extensions);
+  const block =
+    fields.extensions === undefined || fields.extensions.size === 0 ? EMPTY : encodeExtensions(fields.extensions);
   const payload = fields.payload ?? EMPTY;
   const body = new Uint8Array(HEADER_BYTES + block.length + payload.length);
   const flags = (fields.flags ?? 0) | (block.length > 0 ? FrameFlag.EXTENSIONS : 0);
@@ -142,7 +148,9 @@ export function encodeExtensions(extensions: Extensions): Uint8Array {
   let length = 0;
   for (const value of extensions.values()) length += 3 + value.length;
   if (length > 0xffff) {
-    throw ipcError('USAGE_INVALID_OPTION', `extensions of ${length} bytes; 65535 are the most`, { details: { bytes: length } });
+    throw ipcError('USAGE_INVALID_OPTION', `extensions of ${length} bytes; 65535 are the most`, {
+      details: { bytes: length },
+    });
   }
   const block = new Uint8Array(2 + length);
   block[0] = length >>> 8;
@@ -158,7 +166,12 @@ export function encodeExtensions(extensions: Extensions): Uint8Array {
   return block;
 }
 
-function readExtensions(buffer: Uint8Array, at: number, end: number, type: number): { extensions: Extensions; end: number } {
+function readExtensions(
+  buffer: Uint8Array,
+  at: number,
+  end: number,
+  type: number,
+): { extensions: Extensions; end: number } {
   const malformed = (what: string) =>
     ipcError('PEER_MALFORMED_FRAME', `${frameTypeName(type)}: ${what}`, { details: { type } });
   if (end - at < 2) throw malformed('the extension block has no length');
@@ -172,9 +185,13 @@ function readExtensions(buffer: Uint8Array, at: number, end: number, type: numbe
     const valueEnd = entry + 3 + readUint16(buffer, entry + 1);
     if (valueEnd > blockEnd) throw malformed(`extension ${key} reaches past its block`);
     if (key >= FIRST_CRITICAL_EXTENSION && !CRITICAL_KNOWN.has(key)) {
-      throw ipcError('PEER_UNKNOWN_EXTENSION', `${frameTypeName(type)}: extension ${key} must be understood and is not known`, {
-        details: { type, key },
-      });
+      throw ipcError(
+        'PEER_UNKNOWN_EXTENSION',
+        `${frameTypeName(type)}: extension ${key} must be understood and is not known`,
+        {
+          details: { type, key },
+        },
+      );
     }
     extensions.set(key, buffer.subarray(entry + 3, valueEnd));
     entry = valueEnd;

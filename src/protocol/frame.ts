@@ -121,9 +121,13 @@ export class FrameCutter {
   #check(length: number, atLeast = false): void {
     if (length > this.bodyBytesMax) {
       const said = `${atLeast ? 'at least ' : ''}${length}`;
-      throw ipcError('LIMIT_MESSAGE_BYTES', `a frame of ${said} bytes was announced, ${this.bodyBytesMax} are allowed${hint(length)}`, {
-        details: { bytes: length, bytesMax: this.bodyBytesMax },
-      });
+      throw ipcError(
+        'LIMIT_MESSAGE_BYTES',
+        `a frame of ${said} bytes was announced, ${this.bodyBytesMax} are allowed${hint(length)}`,
+        {
+          details: { bytes: length, bytesMax: this.bodyBytesMax },
+        },
+      );
     }
     if (length === 0 && !atLeast) {
       throw ipcError('PEER_MALFORMED_FRAME', 'a frame of 0 bytes: a body has a type byte at least');

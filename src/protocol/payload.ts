@@ -37,7 +37,8 @@ const ARRAYS: readonly (readonly [number, TypedArrayConstructor])[] = [
 ];
 
 export function encodePayload(value: unknown, codec?: PayloadCodec): EncodedPayload {
-  if (value instanceof Uint8Array && !(value instanceof Uint8ClampedArray)) return { content: ContentType.BYTES, bytes: value };
+  if (value instanceof Uint8Array && !(value instanceof Uint8ClampedArray))
+    return { content: ContentType.BYTES, bytes: value };
   if (typeof value === 'string') return { content: ContentType.TEXT, bytes: encoder.encode(value) };
   if (value === undefined) return { content: ContentType.NONE, bytes: EMPTY };
   if (ArrayBuffer.isView(value)) return encodeView(value);
@@ -91,7 +92,9 @@ function encodeWith(codec: PayloadCodec, value: unknown): Uint8Array {
   try {
     return codec.encode(value);
   } catch (thrown) {
-    throw ipcError('USAGE_UNSERIALIZABLE', `the payload cannot be encoded: ${toError(thrown).message}`, { cause: thrown });
+    throw ipcError('USAGE_UNSERIALIZABLE', `the payload cannot be encoded: ${toError(thrown).message}`, {
+      cause: thrown,
+    });
   }
 }
 
@@ -101,7 +104,9 @@ export function encodeJson(value: unknown): string {
   try {
     text = JSON.stringify(value);
   } catch (thrown) {
-    throw ipcError('USAGE_UNSERIALIZABLE', `the payload cannot be written as JSON: ${toError(thrown).message}`, { cause: thrown });
+    throw ipcError('USAGE_UNSERIALIZABLE', `the payload cannot be written as JSON: ${toError(thrown).message}`, {
+      cause: thrown,
+    });
   }
   if (text === undefined) {
     throw ipcError('USAGE_UNSERIALIZABLE', `a ${typeof value} cannot be written as JSON`);
@@ -126,5 +131,8 @@ function decodeText(bytes: Uint8Array): string {
 }
 
 function malformed(content: number, what: string, cause?: unknown) {
-  return ipcError('PEER_MALFORMED_PAYLOAD', `payload of content type ${content}: ${what}`, { cause, details: { content } });
+  return ipcError('PEER_MALFORMED_PAYLOAD', `payload of content type ${content}: ${what}`, {
+    cause,
+    details: { content },
+  });
 }

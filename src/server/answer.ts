@@ -116,7 +116,10 @@ async function finish(call: RunningCall, result: unknown, codec: PayloadCodec | 
         return;
       }
       await closeIterator(iterator);
-      throw ipcError('REMOTE_STREAMS', `the handler of ${request.channelId} streams its response; call it with stream()`);
+      throw ipcError(
+        'REMOTE_STREAMS',
+        `the handler of ${request.channelId} streams its response; call it with stream()`,
+      );
     }
     const { content, bytes } = encodePayload(value, codec);
     if (call.end()) connection.respond(request, content, bytes);

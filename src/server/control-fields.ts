@@ -99,5 +99,7 @@ function integerField(fields: Fields, name: string, min: number, max: number): n
 }
 
 function wrong(name: string, expected: string) {
-  return ipcError('PEER_MALFORMED_FRAME', `member ${name}: expected ${expected}`, { details: { member: name, expected } });
+  return ipcError('PEER_MALFORMED_FRAME', `member ${name}: expected ${expected}`, {
+    details: { member: name, expected },
+  });
 }

@@ -8,7 +8,6 @@ export type Spoken = 'http' | 'native' | 'json';
 
 const OPENING_BRACE = 0x7b;
 
-
 /**
  * Waits for as many bytes as tell, at most 5, and puts them back. Gives undefined when the peer hung up
  * or `timeoutMs` passed first.

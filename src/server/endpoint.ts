@@ -41,10 +41,7 @@ export class Endpoint {
   /** Listens. Throws `NETWORK_PORT_IN_USE`, `NETWORK_PATH_*`, `NETWORK_PERMISSION` or `NETWORK_LISTEN_FAILED`. */
   static async open(address: EndpointAddress, accept: (socket: Socket) => void): Promise<Endpoint> {
     if (address.kind === 'unix') await preparePath(address.path);
-    const server =
-      address.kind === 'tls'
-        ? createTlsServer(address.tls, accept)
-        : createServer(accept);
+    const server = address.kind === 'tls' ? createTlsServer(address.tls, accept) : createServer(accept);
     if (address.kind === 'tls') server.on('tlsClientError', (_error, socket: Socket) => socket.destroy());
     await listen(server, address);
     return new Endpoint(address, server);
@@ -97,9 +94,13 @@ async function preparePath(path: string): Promise<void> {
   if (isWindowsPipe(path)) return;
   const bytes = Buffer.byteLength(path);
   if (bytes > UNIX_PATH_BYTES_MAX) {
-    throw ipcError('NETWORK_PATH_TOO_LONG', `socket path of ${bytes} bytes; the system takes ${UNIX_PATH_BYTES_MAX}: ${path}`, {
-      details: { path, bytes, bytesMax: UNIX_PATH_BYTES_MAX },
-    });
+    throw ipcError(
+      'NETWORK_PATH_TOO_LONG',
+      `socket path of ${bytes} bytes; the system takes ${UNIX_PATH_BYTES_MAX}: ${path}`,
+      {
+        details: { path, bytes, bytesMax: UNIX_PATH_BYTES_MAX },
+      },
+    );
   }
   try {
     mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
@@ -126,7 +127,9 @@ function answers(path: string): Promise<boolean> {
       resolve(true);
     });
     // Refused: left behind by a dead process. Anything else is no proof of death.
-    probe.once('error', (error: NodeJS.ErrnoException) => resolve(error.code !== 'ECONNREFUSED' && error.code !== 'ENOENT'));
+    probe.once('error', (error: NodeJS.ErrnoException) =>
+      resolve(error.code !== 'ECONNREFUSED' && error.code !== 'ENOENT'),
+    );
   });
 }
 
@@ -140,7 +143,10 @@ function listenError(address: EndpointAddress, error: NodeJS.ErrnoException): IP
         : ipcError('NETWORK_PORT_IN_USE', `${where}: another process listens on this port`, { cause: error, details });
     case 'EACCES':
     case 'EPERM':
-      return ipcError('NETWORK_PERMISSION', `${where}: the system does not allow to listen here`, { cause: error, details });
+      return ipcError('NETWORK_PERMISSION', `${where}: the system does not allow to listen here`, {
+        cause: error,
+        details,
+      });
     default:
       return ipcError('NETWORK_LISTEN_FAILED', `${where}: ${error.message}`, { cause: error, details });
   }

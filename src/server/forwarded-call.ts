@@ -12,14 +12,14 @@ import type { ServerChannel } from './types.ts';
 
 export class ForwardedCall extends OutgoingCall {
   readonly request: ServerMessage;
-  readonly channel: ServerChannel;
+  readonly channel: ServerChannel | undefined;
   readonly #callerCredit: SendCredit;
   #worker: NativePeer | undefined;
   #held: Frame[] = [];
   #ended = false;
   #streamOver = false;
 
-  constructor(request: ServerMessage, channel: ServerChannel) {
+  constructor(request: ServerMessage, channel: ServerChannel | undefined) {
     super();
     this.request = request;
     this.channel = channel;
@@ -86,7 +86,7 @@ export class ForwardedCall extends OutgoingCall {
   #finish(): boolean {
     if (this.#ended) return false;
     this.#ended = true;
-    this.channel.workers.settle(this);
+    this.channel?.workers.settle(this);
     this.request.connection.callEnded(this.request);
     return true;
   }

@@ -1,6 +1,15 @@
 // The public entry `isthmus/server`.
 
-export { AuthenticationError, ApplicationError, ChannelError, ConnectionError, IPCError, RoutingError, SerializationError, TimeoutError } from '../base/errors.ts';
+export {
+  AuthenticationError,
+  ApplicationError,
+  ChannelError,
+  ConnectionError,
+  IPCError,
+  RoutingError,
+  SerializationError,
+  TimeoutError,
+} from '../base/errors.ts';
 export { ERROR_CODES, type ErrorCode } from '../base/error-codes.ts';
 export { Application } from '../broker/application.ts';
 export { Channel } from '../broker/channel.ts';

@@ -37,7 +37,7 @@ export class LegacyPeer extends Peer implements Owed {
     this.#hub = hub;
     this.#wire = wire;
     this.#heardAt = hub.clock();
-    this.#outflow = new Outflow(wire, options, () => this.#drained());
+    this.#outflow = new Outflow(wire, options, () => this.flushSubscribers());
     this.#cutter = new FrameCutter(hub.options.limits.messageBytesMax, Buffer.allocUnsafe);
   }
 
@@ -82,7 +82,11 @@ export class LegacyPeer extends Peer implements Owed {
       }
     } catch (thrown) {
       const error = toError(thrown);
-      this.close(error instanceof IPCError ? error : ipcError('SYSTEM_UNEXPECTED', `unexpected: ${error.message}`, { cause: error }));
+      this.close(
+        error instanceof IPCError
+          ? error
+          : ipcError('SYSTEM_UNEXPECTED', `unexpected: ${error.message}`, { cause: error }),
+      );
     }
   }
 
@@ -113,7 +117,7 @@ export class LegacyPeer extends Peer implements Owed {
         this.#published(this.#serverMessage(message));
         break;
       case 'notification':
-        this.#hub.notified(this.#serverMessage(message), now);
+        this.#hub.requests.notified(this.#serverMessage(message), now);
         break;
       case 'subscribe':
         this.#subscribe(message.channelId);
@@ -146,14 +150,17 @@ export class LegacyPeer extends Peer implements Owed {
 
   #asked(request: ServerMessage, now: number): void {
     if (this.#incoming.size >= this.#hub.options.limits.requestsMax) {
-      this.fail(request, ipcError('LIMIT_REQUESTS', `${this.#incoming.size} requests are outstanding on this connection`));
+      this.fail(
+        request,
+        ipcError('LIMIT_REQUESTS', `${this.#incoming.size} requests are outstanding on this connection`),
+      );
       return;
     }
-    this.#hub.request(request, now);
+    this.#hub.requests.take(request, now);
   }
 
   #published(message: ServerMessage): void {
-    this.#hub.publishMessage(message, (flow, error) => {
+    this.#hub.publishing.ofLegacy(message, (flow, error) => {
       if (error !== undefined) this.#hub.report(error, this);
       if (flow?.blocked !== true || this.#closed) return;
       this.#flow = flow;
@@ -179,7 +186,11 @@ export class LegacyPeer extends Peer implements Owed {
   #subscribe(filter: string): void {
     if (this.#subscribersByName.has(filter)) return;
     try {
-      const settings = this.#hub.subscriberSettings(this, { pattern: filter, policy: undefined, outboxBytesMax: undefined });
+      const settings = this.#hub.subscriberSettings(this, {
+        pattern: filter,
+        policy: undefined,
+        outboxBytesMax: undefined,
+      });
       const subscriber = new LegacySubscriber(this, filter, settings);
       this.#subscribersByName.set(filter, subscriber);
       this.#hub.subscribe(this, subscriber, true, () => undefined);
@@ -194,13 +205,6 @@ export class LegacyPeer extends Peer implements Owed {
     if (subscriber === undefined) return;
     this.#subscribersByName.delete(filter);
     this.#hub.unsubscribe(this, subscriber);
-  }
-
-  #drained(): void {
-    for (const subscriber of this.subscribers) {
-      if (this.congested) break;
-      if (subscriber.waiting) subscriber.flush();
-    }
   }
 
   // --- What goes out
@@ -268,7 +272,7 @@ export class LegacyPeer extends Peer implements Owed {
     const call = this.#incoming.get(request.messageId);
     if (call === undefined) return;
     this.#incoming.delete(request.messageId);
-    this.#hub.deadlines.remove(call);
-    this.#hub.callEnded();
+    this.#hub.requests.unwatch(call);
+    this.#hub.requests.ended();
   }
 }

@@ -1,77 +1,33 @@
 // A client on the native protocol: what each of its frames means. The switch lives here; what is done is
 // the hub's business.
 
-import { ipcError, IPCError } from '../base/errors.ts';
-import { errorFromWire } from '../base/errors.ts';
+import { errorFromWire, ipcError, IPCError } from '../base/errors.ts';
 import type { Connection, ConnectionOwner } from '../connection/connection.ts';
 import type { Frame } from '../protocol/codec.ts';
 import { CreditKind, FrameFlag, FrameType, frameTypeName } from '../protocol/frame-types.ts';
 import type { Message } from '../protocol/messages.ts';
 import { encodePayload } from '../protocol/payload.ts';
-import { ReceiveCredit } from '../session/credit.ts';
 import type { SharedFrame } from '../session/frame-writer.ts';
 import { CREDIT_OVERHEAD_BYTES, readFields, writeFields } from '../session/session.ts';
-import { type RunningCall } from './answer.ts';
-import { ForwardedCall } from './forwarded-call.ts';
-import type { Flow, Owed } from './flow.ts';
+import type { RunningCall } from './answer.ts';
+import { Binding } from './binding.ts';
+import type { ForwardedCall } from './forwarded-call.ts';
 import type { Hub } from './hub.ts';
 import { ServerMessage } from './message.ts';
 import type { OutgoingCall } from './outgoing-call.ts';
 import { Peer, type PeerFacts, type PeerRequestOptions } from './peer.ts';
 import { askPeer } from './peer-request.ts';
-import { NativeSubscriber } from './subscriber.ts';
-import { serveFields, subscribeFields } from './control-fields.ts';
-import type { ServerChannel } from './types.ts';
+import { Operations } from './operations.ts';
 
 /** Names that the peer may be told before it is asked to forget them all. */
 const DECLARED_MAX = 5000;
-
-/** A channel as one native client refers to it. */
-export class Binding implements Owed {
-  readonly peer: NativePeer;
-  readonly number: number;
-  readonly name: string;
-  readonly credit: ReceiveCredit;
-  channel: ServerChannel | undefined;
-  /** Where this publisher waits for subscribers that are behind. */
-  flow: Flow | undefined;
-  #owedBytes = 0;
-
-  constructor(peer: NativePeer, number: number, name: string, windowBytes: number) {
-    this.peer = peer;
-    this.number = number;
-    this.name = name;
-    this.credit = new ReceiveCredit(windowBytes);
-  }
-
-  /** The message was taken; its credit goes back now, or when the flow allows. */
-  consumed(bytes: number, flow: Flow | undefined): void {
-    if (flow?.blocked === true) {
-      this.#owedBytes += bytes;
-      this.flow = flow;
-      flow.owe(this);
-      return;
-    }
-    const grant = this.credit.consume(bytes);
-    if (grant > 0) this.peer.grantPublish(this.number, grant);
-  }
-
-  settle(): void {
-    this.flow = undefined;
-    const owed = this.#owedBytes;
-    this.#owedBytes = 0;
-    const grant = this.credit.consume(owed) + this.credit.settle();
-    if (grant > 0) this.peer.grantPublish(this.number, grant);
-  }
-}
 
 export class NativePeer extends Peer implements ConnectionOwner {
   readonly streamWindowBytes: number;
   readonly #hub: Hub;
   readonly #connection: Connection;
   readonly #bindings = new Map<number, Binding>();
-  readonly #subscribersById = new Map<number, NativeSubscriber>();
-  readonly #served = new Map<number, string>();
+  readonly #operations: Operations;
   /** Requests of this client that are not answered yet. */
   readonly #incoming = new Map<number, RunningCall | ForwardedCall>();
   /** Requests to this client that are not answered yet. */
@@ -87,6 +43,7 @@ export class NativePeer extends Peer implements ConnectionOwner {
     this.#hub = hub;
     this.#connection = connection;
     this.streamWindowBytes = streamWindowBytes;
+    this.#operations = new Operations(this, hub);
   }
 
   get lastActivity(): number {
@@ -117,7 +74,8 @@ export class NativePeer extends Peer implements ConnectionOwner {
   tick(now: number): void {
     const result = this.#connection.session.tick(now);
     if (result === 'pinged') this.#connection.touch();
-    else if (result === 'dead') this.close(ipcError('PEER_SILENT', 'nothing was heard from the client for three heartbeats'));
+    else if (result === 'dead')
+      this.close(ipcError('PEER_SILENT', 'nothing was heard from the client for three heartbeats'));
   }
 
   // --- ConnectionOwner
@@ -138,10 +96,7 @@ export class NativePeer extends Peer implements ConnectionOwner {
       this.#paused = false;
       this.#connection.resume();
     }
-    for (const subscriber of this.subscribers) {
-      if (this.congested) break;
-      if (subscriber.waiting) subscriber.flush();
-    }
+    this.flushSubscribers();
   }
 
   closed(error: IPCError): void {
@@ -170,7 +125,7 @@ export class NativePeer extends Peer implements ConnectionOwner {
         this.#outgoingEnded(frame.id)?.response(frame);
         break;
       case FrameType.NOTIFICATION:
-        this.#hub.notified(this.#message('notification', frame, now, 0), now);
+        this.#hub.requests.notified(this.#message('notification', frame, now, 0), now);
         break;
       case FrameType.ERROR:
         this.#failed(frame);
@@ -185,16 +140,10 @@ export class NativePeer extends Peer implements ConnectionOwner {
         this.#outgoingEnded(frame.id)?.streamEnd();
         break;
       case FrameType.SUBSCRIBE:
-        this.#operation(frame, () => this.#subscribe(frame));
-        break;
       case FrameType.UNSUBSCRIBE:
-        this.#operation(frame, () => this.#unsubscribe(frame));
-        break;
       case FrameType.SERVE:
-        this.#operation(frame, () => this.#serve(frame));
-        break;
       case FrameType.UNSERVE:
-        this.#operation(frame, () => this.#unserve(frame));
+        this.#operations.run(frame);
         break;
       case FrameType.GOODBYE:
         this.#saidGoodbye = true;
@@ -213,22 +162,30 @@ export class NativePeer extends Peer implements ConnectionOwner {
     const binding = this.#binding(frame.channel);
     const bytes = frame.payloadBytes + CREDIT_OVERHEAD_BYTES;
     if (!binding.credit.receive(bytes)) {
-      throw ipcError('PEER_FLOW_CONTROL', `PUBLISH on ${binding.name} without credit`, { details: { channel: binding.name } });
+      throw ipcError('PEER_FLOW_CONTROL', `PUBLISH on ${binding.name} without credit`, {
+        details: { channel: binding.name },
+      });
     }
-    this.#hub.published(this, binding, frame, bytes, now);
+    this.#hub.publishing.ofNative(this, binding, frame, bytes, now);
   }
 
   #asked(frame: Frame, now: number): void {
     if (frame.id === 0 || this.#incoming.has(frame.id)) {
-      throw ipcError('PEER_UNEXPECTED_FRAME', `REQUEST with the id ${frame.id}, which is ${frame.id === 0 ? 'not valid' : 'in use'}`);
+      throw ipcError(
+        'PEER_UNEXPECTED_FRAME',
+        `REQUEST with the id ${frame.id}, which is ${frame.id === 0 ? 'not valid' : 'in use'}`,
+      );
     }
     const binding = this.#binding(frame.channel);
     const request = this.#message('request', frame, now, frame.value);
     if (this.#incoming.size >= this.#hub.options.limits.requestsMax) {
-      this.fail(request, ipcError('LIMIT_REQUESTS', `${this.#incoming.size} requests are outstanding on this connection`));
+      this.fail(
+        request,
+        ipcError('LIMIT_REQUESTS', `${this.#incoming.size} requests are outstanding on this connection`),
+      );
       return;
     }
-    this.#hub.requested(binding, request, now);
+    this.#hub.requests.ofBinding(binding, request, now);
   }
 
   #message(type: 'request' | 'notification' | 'publish', frame: Frame, now: number, timeoutMs: number): ServerMessage {
@@ -255,7 +212,7 @@ export class NativePeer extends Peer implements ConnectionOwner {
   #granted(frame: Frame): void {
     switch (frame.content) {
       case CreditKind.SUBSCRIPTION:
-        this.#subscribersById.get(frame.id)?.grant(frame.value);
+        this.#operations.grant(frame.id, frame.value);
         break;
       case CreditKind.STREAM:
         this.#incoming.get(frame.id)?.grant(frame.value);
@@ -279,51 +236,6 @@ export class NativePeer extends Peer implements ConnectionOwner {
     const reason = ipcError('REMOTE_CANCELLED', 'the caller cancelled');
     call.abandon(reason);
     this.fail(call.request, reason);
-  }
-
-  /** Runs what is to be answered by OK or ERROR. */
-  #operation(frame: Frame, run: () => void): void {
-    try {
-      run();
-    } catch (thrown) {
-      if (!(thrown instanceof IPCError) || thrown.code.startsWith('PEER_')) throw thrown;
-      this.#sendError(frame.id, 0, thrown);
-      return;
-    }
-    if (frame.type !== FrameType.SUBSCRIBE) this.send(FrameType.OK, frame.id, 0, 0);
-  }
-
-  #subscribe(frame: Frame): void {
-    const fields = subscribeFields(readFields(frame));
-    if (frame.id === 0 || this.#subscribersById.has(frame.id)) {
-      throw ipcError('PEER_UNEXPECTED_FRAME', `SUBSCRIBE with the id ${frame.id}, which is ${frame.id === 0 ? 'not valid' : 'in use'}`);
-    }
-    const settings = this.#hub.subscriberSettings(this, fields);
-    const subscriber = new NativeSubscriber(this, frame.id, fields.pattern, settings, frame.value);
-    this.#hub.subscribe(this, subscriber, fields.retained, () => {
-      this.#subscribersById.set(frame.id, subscriber);
-      this.send(FrameType.OK, frame.id, 0, 0);
-    });
-  }
-
-  #unsubscribe(frame: Frame): void {
-    const subscriber = this.#subscribersById.get(frame.value);
-    if (subscriber === undefined) return;
-    this.#subscribersById.delete(frame.value);
-    this.#hub.unsubscribe(this, subscriber);
-  }
-
-  #serve(frame: Frame): void {
-    const { channel, maxInFlight } = serveFields(readFields(frame));
-    this.#hub.serve(this, channel, maxInFlight);
-    this.#served.set(frame.id, channel);
-  }
-
-  #unserve(frame: Frame): void {
-    const channel = this.#served.get(frame.value);
-    if (channel === undefined) return;
-    this.#served.delete(frame.value);
-    this.#hub.unserve(this, channel);
   }
 
   #binding(number: number): Binding {
@@ -382,7 +294,14 @@ export class NativePeer extends Peer implements ConnectionOwner {
   }
 
   /** Sends a request to the client; the call is told of its end. */
-  sendCall(call: OutgoingCall, channelId: string, content: number, bytes: Uint8Array, timeoutMs: number, stream: boolean): void {
+  sendCall(
+    call: OutgoingCall,
+    channelId: string,
+    content: number,
+    bytes: Uint8Array,
+    timeoutMs: number,
+    stream: boolean,
+  ): void {
     this.#checkOpen();
     do this.#nextId = this.#nextId === 0xffffffff ? 1 : this.#nextId + 1;
     while (this.#outgoing.has(this.#nextId));
@@ -419,7 +338,7 @@ export class NativePeer extends Peer implements ConnectionOwner {
 
   override fail(request: ServerMessage, error: IPCError): void {
     this.#hub.stats.errors += 1;
-    if (!this.#closed) this.#sendError(request.wireId as number, 0, error);
+    if (!this.#closed) this.sendError(request.wireId as number, 0, error);
   }
 
   override streamData(request: ServerMessage, content: number, bytes: Uint8Array): void {
@@ -438,8 +357,8 @@ export class NativePeer extends Peer implements ConnectionOwner {
     const call = this.#incoming.get(request.wireId as number);
     if (call === undefined) return;
     this.#incoming.delete(request.wireId as number);
-    this.#hub.deadlines.remove(call);
-    this.#hub.callEnded();
+    this.#hub.requests.unwatch(call);
+    this.#hub.requests.ended();
   }
 
   /** Answers a publish that wanted to be answered. */
@@ -450,10 +369,10 @@ export class NativePeer extends Peer implements ConnectionOwner {
   /** Answers a publish that was refused; without an id the client learns of it all the same. */
   publishFailed(frame: Frame, error: IPCError): void {
     this.#hub.stats.errors += 1;
-    this.#sendError(frame.id, frame.channel, error);
+    this.sendError(frame.id, frame.channel, error);
   }
 
-  #sendError(id: number, channel: number, error: IPCError): void {
+  sendError(id: number, channel: number, error: IPCError): void {
     const { code, message, details } = error;
     this.send(FrameType.ERROR, id, channel, 0, writeFields({ code, message, details: plain(details) }));
   }
@@ -465,7 +384,7 @@ export class NativePeer extends Peer implements ConnectionOwner {
 
   #settle(call: OutgoingCall): OutgoingCall | undefined {
     if (!this.#outgoing.delete(call.id)) return undefined;
-    this.#hub.deadlines.remove(call);
+    this.#hub.requests.unwatch(call);
     return call;
   }
 

@@ -178,7 +178,8 @@ function checkSecure(addresses: readonly EndpointAddress[], authenticated: boole
   if (authenticated || insecure) return;
   for (const address of addresses) {
     if (address.kind === 'unix' || isLoopback(address.host)) continue;
-    if (address.kind === 'tls' && address.tls.requestCert === true && address.tls.rejectUnauthorized !== false) continue;
+    if (address.kind === 'tls' && address.tls.requestCert === true && address.tls.rejectUnauthorized !== false)
+      continue;
     throw ipcError(
       'USAGE_INSECURE',
       `listening on ${address.host} lets other machines in: give authenticate, mutual TLS, or insecure: true`,
@@ -231,4 +232,3 @@ export function configFromEnv(env: Readonly<Record<string, string | undefined>> 
     ...(timeout === undefined ? {} : { timeout }),
   };
 }
-

@@ -55,8 +55,7 @@ export async function askPeer(
         else resolve(answerMessage(peer, hub, channelId, call.id, answer));
       });
       peer.sendCall(call, channelId, content, bytes, timeoutMs, false);
-      hub.deadlines.add(call, hub.clock() + timeoutMs);
-      hub.keepTime();
+      hub.requests.watch(call, hub.clock() + timeoutMs);
       onAbort = () => {
         peer.cancelCall(call);
         reject(abortError(signal as AbortSignal));
@@ -70,5 +69,16 @@ export async function askPeer(
 
 function answerMessage(peer: NativePeer, hub: Hub, channelId: string, id: number, frame: Frame): Message {
   const replyTo = `${peer.id}-s${id}`;
-  return new Message('response', peer.appId, channelId, frame, undefined, `${replyTo}-response`, -1, hub.now(), replyTo, hub.options.codec);
+  return new Message(
+    'response',
+    peer.appId,
+    channelId,
+    frame,
+    undefined,
+    `${replyTo}-response`,
+    -1,
+    hub.now(),
+    replyTo,
+    hub.options.codec,
+  );
 }

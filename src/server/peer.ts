@@ -73,6 +73,17 @@ export abstract class Peer {
     this.#subscribers.delete(subscriber);
   }
 
+  /** Writes what waits, after a time of congestion. Those served last time stand behind the others. */
+  flushSubscribers(): void {
+    for (const subscriber of [...this.#subscribers]) {
+      if (this.congested) return;
+      if (!subscriber.waiting) continue;
+      this.#subscribers.delete(subscriber);
+      this.#subscribers.add(subscriber);
+      subscriber.flush();
+    }
+  }
+
   /** Milliseconds since the epoch. */
   abstract get lastActivity(): number;
   abstract get bytesIn(): number;

@@ -64,9 +64,13 @@ class NativeReception implements ConnectionOwner {
     this.#greeted = true;
     if (first.id !== PROTOCOL_MAGIC) throw ipcError('PEER_MALFORMED_FRAME', 'HELLO without the magic number');
     if (first.channel > PROTOCOL_VERSION || first.value < PROTOCOL_VERSION) {
-      throw ipcError('PEER_VERSION', `this server speaks version ${PROTOCOL_VERSION}, the client ${first.channel} to ${first.value}`, {
-        details: { server: PROTOCOL_VERSION, lowest: first.channel, highest: first.value },
-      });
+      throw ipcError(
+        'PEER_VERSION',
+        `this server speaks version ${PROTOCOL_VERSION}, the client ${first.channel} to ${first.value}`,
+        {
+          details: { server: PROTOCOL_VERSION, lowest: first.channel, highest: first.value },
+        },
+      );
     }
     const hello = helloFields(readFields(first));
     // Nothing is read while the credentials are looked at.
@@ -89,7 +93,12 @@ class NativeReception implements ConnectionOwner {
       const identity = await authenticate(hub, { appId, token, name, address: connection.peer });
       if (this.#gone) return;
       const facts = admit(this.#desk, { appId, name, label: undefined, identity });
-      const peer = new NativePeer(hub, connection, facts, hello.streamWindowBytes ?? hub.options.limits.streamWindowBytes);
+      const peer = new NativePeer(
+        hub,
+        connection,
+        facts,
+        hello.streamWindowBytes ?? hub.options.limits.streamWindowBytes,
+      );
       join(this.#desk, peer, () => hub.joined(peer, hello.will));
       clearTimeout(this.#timer);
       connection.session.become('open');
@@ -201,7 +210,10 @@ function legacyHello(message: LegacyMessage): { appId: string; label: string | u
   const payload = typeof message.payload === 'object' && message.payload !== null ? message.payload : {};
   const fields = payload as Record<string, unknown>;
   if (message.messageType !== 'request' || fields['action'] !== 'connect') {
-    throw ipcError('PEER_UNEXPECTED_FRAME', 'the first message of an old client must be a request with the action connect');
+    throw ipcError(
+      'PEER_UNEXPECTED_FRAME',
+      'the first message of an old client must be a request with the action connect',
+    );
   }
   const text = (name: string): string | undefined => (typeof fields[name] === 'string' ? fields[name] : undefined);
   return { appId: message.appId, label: text('connection_id'), token: text('token') };
@@ -227,7 +239,10 @@ async function authenticate(hub: Hub, credentials: Credentials): Promise<unknown
 }
 
 /** Takes a place for the client, in the server and in its application. */
-function admit(desk: ReceptionDesk, who: Pick<PeerFacts, 'name' | 'label' | 'identity'> & { appId: string }): PeerFacts {
+function admit(
+  desk: ReceptionDesk,
+  who: Pick<PeerFacts, 'name' | 'label' | 'identity'> & { appId: string },
+): PeerFacts {
   const { hub } = desk;
   const now = hub.now();
   const { name, label, identity } = who;

@@ -266,7 +266,7 @@ export class IPCServer extends EventEmitter<ServerEvents> {
   async #stop(drainMs: number): Promise<void> {
     await this.#starting?.catch(() => undefined);
     const closing = this.#endpoints.map((endpoint) => endpoint.close());
-    const drained = this.#hub.drain();
+    const drained = this.#hub.requests.drain();
     if (drainMs > 0) await Promise.race([drained, wait(drainMs)]);
     this.#door.close();
     for (const socket of this.#arriving) socket.destroy();
@@ -346,8 +346,7 @@ export class IPCServer extends EventEmitter<ServerEvents> {
   #keepTime(): void {
     if (this.#wheel !== undefined) return;
     this.#wheel = setInterval(() => {
-      this.#hub.expire();
-      if (this.#hub.deadlines.size > 0) return;
+      if (this.#hub.requests.expire()) return;
       clearInterval(this.#wheel);
       this.#wheel = undefined;
     }, DEADLINE_GRAIN_MS);

@@ -16,7 +16,10 @@ export function systemHandler(request: ServerMessage): unknown {
     case 'get_time':
       return { status: 'ok', time: request.timestamp };
     case 'list_services':
-      return { status: 'ok', services: Object.keys(application.listChannels()).filter((name) => !name.startsWith('$')) };
+      return {
+        status: 'ok',
+        services: Object.keys(application.listChannels()).filter((name) => !name.startsWith('$')),
+      };
     case 'presence': {
       const channel = fields['channel'];
       const members = application.presence.members(typeof channel === 'string' ? channel : undefined);

@@ -22,7 +22,10 @@ export class WebSocketDoor {
   readonly #accept: (wire: Wire) => void;
   readonly #http: Server;
   readonly #webSockets: WebSocketServer;
-  readonly #attached: { readonly server: Server; readonly listener: (...args: [IncomingMessage, Duplex, Buffer]) => void }[] = [];
+  readonly #attached: {
+    readonly server: Server;
+    readonly listener: (...args: [IncomingMessage, Duplex, Buffer]) => void;
+  }[] = [];
 
   constructor(options: WebSocketDoorOptions, accept: (wire: Wire) => void) {
     this.#options = options;
@@ -34,7 +37,10 @@ export class WebSocketDoor {
       maxPayload: options.messageBytesMax,
       handleProtocols: (protocols) => (protocols.has(SUBPROTOCOL) ? SUBPROTOCOL : false),
     });
-    this.#http = createServer({ requestTimeout: options.handshakeTimeoutMs, headersTimeout: options.handshakeTimeoutMs });
+    this.#http = createServer({
+      requestTimeout: options.handshakeTimeoutMs,
+      headersTimeout: options.handshakeTimeoutMs,
+    });
     this.#http.on('request', answerPlain);
     this.#http.on('upgrade', (request, socket, head) => this.#upgrade(request, socket, head));
     this.#http.on('clientError', (_error, socket) => socket.destroy());

@@ -155,7 +155,16 @@ export class FrameWriter {
   /** Lays out a frame that goes to many. */
   shared(frame: SharedFrame, id: number): void {
     if (frame.payload.length > COPY_BYTES_MAX || this.#large.length > 0) {
-      this.frame(frame.type, frame.flags, frame.content, id, frame.channel, frame.value, frame.payload, frame.extensions);
+      this.frame(
+        frame.type,
+        frame.flags,
+        frame.content,
+        id,
+        frame.channel,
+        frame.value,
+        frame.payload,
+        frame.extensions,
+      );
       return;
     }
     const wire = frame.wire;
@@ -209,7 +218,9 @@ export class FrameWriter {
   }
 
   #inTheWay(channel: number, id: number): LargeBody | undefined {
-    return this.#large.find((large) => (channel !== 0 ? large.channel === channel : large.channel === 0 && large.id === id));
+    return this.#large.find((large) =>
+      channel !== 0 ? large.channel === channel : large.channel === 0 && large.id === id,
+    );
   }
 
   #addLarge(channel: number, id: number, head: Uint8Array, payload: Uint8Array): void {

@@ -45,9 +45,13 @@ export class Reassembly {
   #begin(fragment: Frame): Partial {
     const total = fragment.value;
     if (total > this.#bytesMax) {
-      throw ipcError('LIMIT_MESSAGE_BYTES', `a message of ${total} bytes was announced, ${this.#bytesMax} are allowed`, {
-        details: { bytes: total, bytesMax: this.#bytesMax },
-      });
+      throw ipcError(
+        'LIMIT_MESSAGE_BYTES',
+        `a message of ${total} bytes was announced, ${this.#bytesMax} are allowed`,
+        {
+          details: { bytes: total, bytesMax: this.#bytesMax },
+        },
+      );
     }
     if (total < HEADER_BYTES) throw malformed(`a body of ${total} bytes is shorter than the header`);
     if (this.#partials.has(fragment.id)) throw malformed(`body ${fragment.id} was begun twice`);

@@ -4,13 +4,7 @@
 import { ipcError } from '../base/errors.ts';
 import { decodeFrame, encodeFrame, type Frame } from '../protocol/codec.ts';
 import { type Allocate, allocatePlain, FrameCutter } from '../protocol/frame.ts';
-import {
-  FIRST_FRAME_TYPE,
-  FrameType,
-  frameTypeName,
-  HEADER_BYTES,
-  LAST_FRAME_TYPE,
-} from '../protocol/frame-types.ts';
+import { FIRST_FRAME_TYPE, FrameType, frameTypeName, HEADER_BYTES, LAST_FRAME_TYPE } from '../protocol/frame-types.ts';
 import { FRAGMENT_BYTES, HANDSHAKE_BYTES_MAX, type Limits } from '../protocol/limits.ts';
 import type { FrameWriter } from './frame-writer.ts';
 import { Reassembly } from './reassembly.ts';
@@ -169,7 +163,10 @@ export class Session {
     const known = this.#peerNames.get(frame.channel);
     const name = readText(frame);
     if (known !== undefined && known !== name) {
-      throw ipcError('PEER_UNEXPECTED_FRAME', `channel number ${frame.channel} was declared twice with different names`);
+      throw ipcError(
+        'PEER_UNEXPECTED_FRAME',
+        `channel number ${frame.channel} was declared twice with different names`,
+      );
     }
     if (known === undefined && this.#peerNames.size >= this.#limits.declaredChannelsMax) {
       throw ipcError('LIMIT_CHANNELS', `more than ${this.#limits.declaredChannelsMax} channels were declared`, {

@@ -65,7 +65,13 @@ export class WebSocketWire implements Wire {
 
   end(closeCode = 1000, reason = ''): void {
     // A close frame has room for 123 bytes of reason.
-    this.#socket.close(closeCode, Buffer.from(reason).subarray(0, 120).toString().replace(/\ufffd+$/u, ''));
+    this.#socket.close(
+      closeCode,
+      Buffer.from(reason)
+        .subarray(0, 120)
+        .toString()
+        .replace(/\ufffd+$/u, ''),
+    );
   }
 
   destroy(): void {

@@ -1,0 +1,157 @@
+// The way of a request through the server: screened, routed to a handler or a worker, watched until it
+// ends. Every request ends: answered, failed, cancelled, out of time, or its connection gone.
+
+import { ipcError, type IPCError } from '../base/errors.ts';
+import { resolveRequest } from '../broker/router.ts';
+import { Deadlines } from '../session/deadlines.ts';
+import { answer, type RunningCall } from './answer.ts';
+import type { Binding } from './binding.ts';
+import { ForwardedCall } from './forwarded-call.ts';
+import type { Hub } from './hub.ts';
+import type { ServerMessage } from './message.ts';
+import type { NativePeer } from './native-peer.ts';
+import type { OutgoingCall } from './outgoing-call.ts';
+import { observe, screened } from './screening.ts';
+import { SYSTEM_CHANNEL, systemHandler } from './system-channel.ts';
+import type { Handler, ServerChannel } from './types.ts';
+
+export class Requests {
+  readonly #hub: Hub;
+  readonly #deadlines = new Deadlines<RunningCall | ForwardedCall | OutgoingCall>();
+  #draining = false;
+  #drained: (() => void) | undefined;
+
+  constructor(hub: Hub) {
+    this.#hub = hub;
+  }
+
+  /** A request on a channel that the client has named before. */
+  ofBinding(binding: Binding, request: ServerMessage, now: number): void {
+    const { channel } = binding;
+    // The hot path: a living channel with a handler and nothing in between.
+    if (channel !== undefined && !channel.removed && !this.#draining && channel.middleware.all().length === 0) {
+      const handler = channel.getHandler('request');
+      if (handler !== undefined) {
+        this.#answer(request, handler);
+        return;
+      }
+    }
+    this.take(request, now);
+    binding.channel ??= request.connection.application.getChannel(binding.name);
+  }
+
+  /** Finds who answers, and lets him. */
+  take(request: ServerMessage, now: number): void {
+    const peer = request.connection;
+    if (this.#draining) {
+      peer.fail(request, ipcError('REMOTE_DRAINING', 'the server is stopping and takes no new requests'));
+      return;
+    }
+    const { application } = peer;
+    application.updateActivity(this.#hub.toEpoch(now));
+    const channel = application.getChannel(request.channelId);
+    // What the server answers itself, and errors, are screened by the outer middleware all the same.
+    const screen = channel ?? application;
+    screened(screen, request, (error) => {
+      if (error === undefined) this.#route(request);
+      else peer.fail(request, error);
+    });
+  }
+
+  notified(message: ServerMessage, now: number): void {
+    const peer = message.connection;
+    const failed = (error: Error): void => this.#hub.report(error, peer);
+    let channel: ServerChannel;
+    try {
+      channel = peer.application.channelFor(message.channelId, this.#hub.toEpoch(now));
+    } catch (thrown) {
+      failed(thrown as Error);
+      return;
+    }
+    screened(channel, message, (error) => {
+      const handler = channel.getHandler('notification');
+      if (error !== undefined) failed(error);
+      else if (handler !== undefined) observe(() => handler(message, peer), failed);
+    });
+  }
+
+  /** Watches a call's time: it is failed when `dueAt` on the monotonic clock has passed. */
+  watch(call: RunningCall | ForwardedCall | OutgoingCall, dueAt: number): void {
+    this.#deadlines.add(call, dueAt);
+    this.#hub.keepTime();
+  }
+
+  unwatch(call: RunningCall | ForwardedCall | OutgoingCall): void {
+    this.#deadlines.remove(call);
+  }
+
+  /** Ends the calls whose time is over. False when none is left to watch. */
+  expire(): boolean {
+    for (const call of this.#deadlines.expire(this.#hub.clock())) {
+      const error = ipcError('TIME_OUT', 'the deadline of the request has passed');
+      if ('request' in call) call.abandon(error);
+      else call.fail(error);
+    }
+    return this.#deadlines.size > 0;
+  }
+
+  ended(): void {
+    this.#hub.stats.requestsOpen -= 1;
+    if (this.#hub.stats.requestsOpen === 0) this.#drained?.();
+  }
+
+  /** Resolves when no request is open any more; new ones are refused from now on. */
+  drain(): Promise<void> {
+    this.#draining = true;
+    if (this.#hub.stats.requestsOpen === 0) return Promise.resolve();
+    return new Promise((resolve) => {
+      this.#drained = resolve;
+    });
+  }
+
+  #route(request: ServerMessage): void {
+    const peer = request.connection;
+    const channel = peer.application.getChannel(request.channelId);
+    if (request.channelId === SYSTEM_CHANNEL && channel?.getHandler('request') === undefined) {
+      this.#answer(request, systemHandler);
+      return;
+    }
+    const call = new ForwardedCall(request, channel);
+    const route = resolveRequest(peer.application, request.channelId, call);
+    switch (route.kind) {
+      case 'handler':
+        this.#answer(request, route.handler);
+        break;
+      case 'worker':
+        this.#forward(call, route.connection as NativePeer);
+        break;
+      default:
+        peer.fail(request, ipcError(route.code, route.message, { details: { channelId: request.channelId } }));
+    }
+  }
+
+  #answer(request: ServerMessage, handler: Handler): void {
+    answer(request, handler, this.#hub.options.codec, (call) => this.#track(call));
+  }
+
+  #forward(call: ForwardedCall, worker: NativePeer): void {
+    const { request } = call;
+    const leftMs = request.deadline === undefined ? 0 : Math.max(1, Math.ceil(request.deadline - this.#hub.now()));
+    // Tracked first: whatever ends the call finds it in the tables.
+    this.#track(call);
+    try {
+      worker.sendCall(call, request.channelId, request.contentType, request.bytes, leftMs, request.takesStream);
+      call.given(worker);
+    } catch (thrown) {
+      call.fail(thrown as IPCError);
+    }
+  }
+
+  /** The call goes on after this turn: it can be cancelled, and its deadline is watched. */
+  #track(call: RunningCall | ForwardedCall): void {
+    const { request } = call;
+    request.connection.track(request, call);
+    this.#hub.stats.requestsOpen += 1;
+    if (request.deadline !== undefined) this.watch(call, this.#hub.toClock(request.deadline));
+  }
+}
