@@ -7,7 +7,7 @@ import { dirname, join, posix } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { errorTableFaults, rewriteErrorTable } from './error-table.mjs';
 import { ENTRIES } from './layers.mjs';
-import { optionFaults, optionTables, rewriteOptions } from './option-tables.mjs';
+import { optionFaults, readOptions, rewriteOptions } from './option-tables.mjs';
 import { filesBelow, ROOT } from './project.mjs';
 
 /** The anchors that a page makes of its headings and of its own <a id>. */
@@ -83,7 +83,7 @@ function documentFaults(
 async function main() {
   const codes = await readErrorCodes();
   const entries = Object.values(ENTRIES).map((entry) => join(ROOT, entry));
-  const options = optionTables(entries.filter((entry) => existsSync(entry)));
+  const { tables: options, hidden } = readOptions(entries.filter((entry) => existsSync(entry)));
   const faults = [
     ...documentFaults(
       'docs/errors.md',
@@ -97,6 +97,7 @@ async function main() {
       (text) => rewriteOptions(text, options),
       OPTIONS_INTRO,
     ),
+    ...hidden.map((name) => `${name}: exported options refer to it, and no entry exports it`),
     ...linkFaults(ROOT),
   ];
   for (const fault of faults) console.log(fault);

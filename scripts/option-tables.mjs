@@ -38,12 +38,34 @@ function rowsOf(/** @type {ts.Symbol} */ symbol, /** @type {ts.TypeChecker} */ c
   });
 }
 
+/** The option types of the project that the members of a type are made of, by name. */
+function referredTo(/** @type {ts.Symbol} */ symbol, /** @type {ts.TypeChecker} */ checker) {
+  /** @type {Set<string>} */
+  const names = new Set();
+  /** @type {(node: ts.Node) => void} */
+  const visit = (node) => {
+    if (ts.isTypeReferenceNode(node) && ts.isIdentifier(node.typeName) && DOCUMENTED.test(node.typeName.text)) {
+      const found = checker.getSymbolAtLocation(node.typeName);
+      const target =
+        found !== undefined && found.flags & ts.SymbolFlags.Alias ? checker.getAliasedSymbol(found) : found;
+      const file = target?.declarations?.[0]?.getSourceFile();
+      if (file?.isDeclarationFile === false) names.add(node.typeName.text);
+    }
+    ts.forEachChild(node, visit);
+  };
+  for (const member of membersOf(checker.getDeclaredTypeOfSymbol(symbol))) {
+    for (const declaration of member.declarations ?? []) visit(declaration);
+  }
+  return names;
+}
+
 /**
- * The tables of every option type that the entries export, in the order of their names.
+ * The tables of every option type that the entries export, in the order of their names, and the option types
+ * that those are made of without being exported: a user could not name them.
  * @param {readonly string[]} entries paths of source files
- * @returns {OptionTables}
+ * @returns {{ tables: OptionTables, hidden: readonly string[] }}
  */
-export function optionTables(entries) {
+export function readOptions(entries) {
   const program = ts.createProgram([...entries], {
     module: ts.ModuleKind.NodeNext,
     target: ts.ScriptTarget.ES2023,
@@ -56,6 +78,8 @@ export function optionTables(entries) {
   const checker = program.getTypeChecker();
   /** @type {Map<string, OptionRow[]>} */
   const tables = new Map();
+  /** @type {Set<string>} */
+  const referred = new Set();
   for (const entry of entries) {
     const source = program.getSourceFile(entry);
     const module = source === undefined ? undefined : checker.getSymbolAtLocation(source);
@@ -65,10 +89,12 @@ export function optionTables(entries) {
       const symbol = exported.flags & ts.SymbolFlags.Alias ? checker.getAliasedSymbol(exported) : exported;
       if (symbol.flags & (ts.SymbolFlags.Interface | ts.SymbolFlags.TypeAlias)) {
         tables.set(exported.name, rowsOf(symbol, checker));
+        for (const name of referredTo(symbol, checker)) referred.add(name);
       }
     }
   }
-  return new Map([...tables].sort(([a], [b]) => (a < b ? -1 : 1)));
+  const hidden = [...referred].filter((name) => !tables.has(name)).sort();
+  return { tables: new Map([...tables].sort(([a], [b]) => (a < b ? -1 : 1))), hidden };
 }
 
 /** @returns {string} */

@@ -6,7 +6,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { optionFaults, optionTables, rewriteOptions } from '../../scripts/option-tables.mjs';
+import { optionFaults, readOptions, rewriteOptions } from '../../scripts/option-tables.mjs';
 
 const SOURCE = `
 export interface LinkOptions {
@@ -15,6 +15,8 @@ export interface LinkOptions {
   readonly waitMs?: number;
   /** One of two. */
   readonly mode?: 'a' | 'b';
+  /** Deeper. */
+  readonly place?: Partial<HiddenOptions>;
 }
 /** A union of shapes. */
 export type PlaceOptions =
@@ -39,6 +41,7 @@ Words by hand.
 |---|---|---|
 | \`waitMs\` | \`number\` | How long to wait, in milliseconds. |
 | \`mode\` | \`'a' \\| 'b'\` | One of two. |
+| \`place\` | \`Partial<HiddenOptions>\` | Deeper. |
 `;
 const PLACE = `## \`PlaceOptions\`
 
@@ -51,19 +54,24 @@ const GOOD = `# Options\n\nAn introduction.\n\n${LINK}\n${PLACE}`;
 
 describe('the tables of options', () => {
   let folder = '';
-  let tables: ReturnType<typeof optionTables>;
+  let tables: ReturnType<typeof readOptions>['tables'];
+  let hidden: readonly string[];
 
   before(() => {
     folder = mkdtempSync(join(tmpdir(), 'isthmus-options-'));
     const entry = join(folder, 'entry.mts');
     writeFileSync(entry, SOURCE);
-    tables = optionTables([entry]);
+    ({ tables, hidden } = readOptions([entry]));
   });
   after(() => rmSync(folder, { recursive: true, force: true }));
 
   test('have a section for each exported option type and for nothing else', () => {
     assert.deepEqual([...tables.keys()], ['LinkOptions', 'PlaceOptions']);
     assert.deepEqual(optionFaults(GOOD, tables), []);
+  });
+
+  test('refer to no options that users cannot name', () => {
+    assert.deepEqual(hidden, ['HiddenOptions']);
   });
 
   test('are made anew without losing what is written by hand', () => {
