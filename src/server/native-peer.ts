@@ -32,7 +32,7 @@ export class NativePeer extends Peer implements ConnectionOwner {
   readonly #incoming = new Map<number, RunningCall | ForwardedCall>();
   /** Requests to this client that are not answered yet. */
   readonly #outgoing = new Map<number, OutgoingCall>();
-  #declared = new Map<number, string>();
+  #declared = new Set<number>();
   #nextId = 0;
   #saidGoodbye = false;
   #closed = false;
@@ -266,15 +266,10 @@ export class NativePeer extends Peer implements ConnectionOwner {
     if (this.#declared.has(number)) return;
     if (this.#declared.size >= DECLARED_MAX && !this.#connection.writer.cutting) {
       this.#connection.session.forgetDeclared();
-      this.#declared = new Map();
+      this.#declared = new Set();
     }
-    this.#declared.set(number, name);
+    this.#declared.add(number);
     this.#connection.session.declare(number, name);
-  }
-
-  /** Whether the client still knows the number. */
-  knows(number: number): boolean {
-    return this.#declared.has(number);
   }
 
   grantPublish(channel: number, bytes: number): void {

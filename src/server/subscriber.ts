@@ -121,8 +121,6 @@ export class NativeSubscriber extends Subscriber {
   readonly connection: NativePeer;
   readonly id: number;
   readonly #credit: SendCredit | undefined;
-  /** The channel of the last delivery: in most subscriptions the only one. */
-  #declared = 0;
 
   constructor(connection: NativePeer, id: number, filter: string, settings: SubscriberSettings, creditBytes: number) {
     super(filter, settings);
@@ -141,10 +139,7 @@ export class NativeSubscriber extends Subscriber {
   }
 
   protected override write(publication: Publication, frame: SharedFrame): void {
-    if (publication.channelNumber !== this.#declared) {
-      this.connection.declareOnce(publication.channelNumber, publication.channelName);
-      this.#declared = publication.channelNumber;
-    }
+    this.connection.declareOnce(publication.channelNumber, publication.channelName);
     this.#credit?.spend(publication.bytes);
     this.connection.deliver(frame, this.id);
   }
