@@ -1,0 +1,292 @@
+// What of a client outlives a connection: subscriptions, handlers, listeners, and what waits for the
+// connection to come back. One object between the operations (client.ts), the connections
+// (native-link.ts) and their coming and going (lifecycle.ts).
+
+import { ipcError, IPCError } from '../base/errors.ts';
+import { invalidOption } from '../base/options.ts';
+import type { Connection } from '../connection/connection.ts';
+import { Turn } from '../connection/turn.ts';
+import type { Message } from '../protocol/messages.ts';
+import { checkChannelName } from '../protocol/names.ts';
+import { encodePayload, decodePayload, type PayloadCodec } from '../protocol/payload.ts';
+import { SlabPool } from '../session/slab-pool.ts';
+import type { Pending } from './calls.ts';
+import { type Disposer, disposer, Listeners } from './listeners.ts';
+import { Lifecycle, type LifecycleOwner } from './lifecycle.ts';
+import { type LinkOwner, NativeLink } from './native-link.ts';
+import { OfflineQueue } from './offline-queue.ts';
+import type { ClientSettings } from './options.ts';
+import type { Platform } from './platform.ts';
+import type { RequestHandler } from './serving.ts';
+import type { Subscription, SubscriptionOwner } from './subscription.ts';
+import { Timekeeper } from './timekeeper.ts';
+
+/** What can happen to a client, with what listeners are given. */
+export interface ClientEvents {
+  /** Online; every subscription is restored. `returned` after a loss. */
+  readonly connected: [details: { readonly connectionId: string; readonly returned: boolean }];
+  /** Not online any more. `returning` when it will be tried to come back. */
+  readonly disconnected: [error: IPCError, returning: boolean];
+  /** The next attempt to come back has its time. */
+  readonly reconnecting: [details: { readonly attempt: number; readonly delayMs: number; readonly cause: IPCError }];
+  /** Something failed that nobody awaits: a handler, a subscription that could not be restored, coming back. */
+  readonly error: [error: IPCError];
+}
+
+/** An offer to answer requests, through every connection. */
+export interface Service {
+  readonly channel: string;
+  readonly fields: object;
+  /** Number on the present connection; 0 while there is none. */
+  id: number;
+}
+
+export class ClientCore implements LinkOwner, LifecycleOwner<NativeLink>, SubscriptionOwner {
+  readonly settings: ClientSettings;
+  readonly times: Timekeeper;
+  readonly lifecycle: Lifecycle<NativeLink>;
+  readonly events: { readonly [K in keyof ClientEvents]: Listeners<ClientEvents[K]> };
+  readonly subscriptions = new Set<Subscription>();
+  readonly services = new Map<string, Service>();
+  readonly handlers = new Map<string, RequestHandler>();
+  /** The connection, while it is online. */
+  live: NativeLink | undefined;
+  readonly #platform: Platform;
+  readonly #queue: OfflineQueue<NativeLink>;
+  readonly #notified = new Map<string, Listeners<[Message]>>();
+  #connections = 0;
+
+  constructor(settings: ClientSettings, platform: Platform) {
+    this.settings = settings;
+    this.#platform = platform;
+    this.times = new Timekeeper(platform.clock, platform.setTimer);
+    const pool = new SlabPool(platform.allocate);
+    this.lifecycle = new Lifecycle(this, settings, platform, this.times, pool, new Turn(platform.defer));
+    this.#queue = new OfflineQueue(settings.offlineQueueBytesMax);
+    const failed = (thrown: unknown) => this.#listenerFailed(thrown);
+    this.events = {
+      connected: new Listeners(failed),
+      disconnected: new Listeners(failed),
+      reconnecting: new Listeners(failed),
+      error: new Listeners((thrown) => queueMicrotask(() => {
+        throw thrown;
+      })),
+    };
+  }
+
+  get appId(): string {
+    return this.settings.appId;
+  }
+
+  get codec(): PayloadCodec | undefined {
+    return this.settings.codec;
+  }
+
+  get outboxBytesMax(): number {
+    return this.settings.outboxBytesMax;
+  }
+
+  get publishQueueBytesMax(): number {
+    return this.settings.publishQueueBytesMax;
+  }
+
+  get requestsMax(): number {
+    return this.settings.limits.requestsMax;
+  }
+
+  get streamWindowBytes(): number {
+    return this.settings.limits.streamWindowBytes;
+  }
+
+  get queuedBytes(): number {
+    return this.#queue.bytes + (this.live?.queuedBytes ?? 0);
+  }
+
+  now(): number {
+    return this.#platform.now();
+  }
+
+  clock(): number {
+    return this.#platform.clock();
+  }
+
+  /** Sends a request now, or when the connection is back. Throws what forbids both. */
+  request(pending: Pending, channel: string, value: unknown, timeoutMs: number, streams: boolean): void {
+    if (this.live !== undefined) {
+      this.live.request(pending, channel, value, timeoutMs, streams);
+      return;
+    }
+    checkChannelName(channel);
+    this.later(
+      value,
+      (link, kept) => {
+        if (pending.settled) return;
+        const left = timeoutMs === 0 ? 0 : Math.max(1, Math.ceil(pending.dueAt - this.clock()));
+        link.request(pending, channel, kept, left, streams);
+      },
+      (error) => pending.fail(error),
+    );
+  }
+
+  /**
+   * Keeps an operation until there is a connection. `drop` is told why it will never be done. Throws when
+   * nothing will connect, when the options say to fail, and when too much waits.
+   */
+  later(value: unknown, run: (link: NativeLink, value: unknown) => void, drop: (error: IPCError) => void): void {
+    const { state } = this.lifecycle;
+    if (state === 'idle' && this.#connections === 0) {
+      throw ipcError('USAGE_NOT_CONNECTED', 'the client is not connected: await connect() first');
+    }
+    if (state === 'idle' || state === 'closing') throw ipcError('USAGE_CLOSED', 'the client is disconnected');
+    if (this.settings.offline === 'fail') throw ipcError('USAGE_NOT_CONNECTED', `the client is ${state}`);
+    // As it is now, whatever happens to the object later; and an error about it is thrown here.
+    const { content, bytes } = encodePayload(value, this.codec);
+    const kept = decodePayload(content, bytes.slice(), this.codec);
+    const guarded = (link: NativeLink) => {
+      try {
+        run(link, kept);
+      } catch (thrown) {
+        drop(thrown instanceof IPCError ? thrown : ipcError('SYSTEM_UNEXPECTED', String(thrown), { cause: thrown }));
+      }
+    };
+    this.#queue.push(bytes.length, guarded, drop);
+  }
+
+  /** One handler a channel: two answers to one request would be one too many. */
+  addHandler(channel: string, handler: RequestHandler): Disposer {
+    if (this.handlers.has(channel)) throw invalidOption('channel', channel, 'a channel that has no handler yet');
+    this.handlers.set(channel, handler);
+    return disposer(() => {
+      if (this.handlers.get(channel) === handler) this.handlers.delete(channel);
+    });
+  }
+
+  addNotificationListener(channel: string, listener: (message: Message) => void): Disposer {
+    let listeners = this.#notified.get(channel);
+    if (listeners === undefined) {
+      listeners = new Listeners((thrown) => this.handlerFailed(thrown, channel));
+      this.#notified.set(channel, listeners);
+    }
+    const own = listeners;
+    const remove = own.add(listener);
+    return disposer(() => {
+      remove();
+      if (own.size === 0 && this.#notified.get(channel) === own) this.#notified.delete(channel);
+    });
+  }
+
+  async unsubscribe(subscription: Subscription): Promise<void> {
+    if (!this.subscriptions.delete(subscription)) return;
+    const { id } = subscription;
+    const link = this.live;
+    subscription.end();
+    if (link !== undefined && id !== 0) await link.unsubscribe(id).catch(ignoreLoss);
+  }
+
+  async unserve(service: Service): Promise<void> {
+    if (this.services.get(service.channel) !== service) return;
+    this.services.delete(service.channel);
+    this.handlers.delete(service.channel);
+    if (this.live !== undefined && service.id !== 0) await this.live.unserve(service.id).catch(ignoreLoss);
+  }
+
+  handlerOf(channel: string): RequestHandler | undefined {
+    return this.handlers.get(channel);
+  }
+
+  notified(message: Message): void {
+    this.#notified.get(message.channelId)?.emit(message);
+  }
+
+  handlerFailed(thrown: unknown, channel: string): void {
+    const text = thrown instanceof Error ? thrown.message : String(thrown);
+    this.report(
+      thrown instanceof IPCError
+        ? thrown
+        : ipcError('USAGE_HANDLER_FAILED', `a handler of '${channel}' threw: ${text}`, { cause: thrown, details: { channel } }),
+    );
+  }
+
+  /** An error that nobody awaits. */
+  report(error: IPCError): void {
+    if (this.events.error.size > 0) this.events.error.emit(error);
+    else this.#platform.warn(error);
+  }
+
+  link(connection: Connection): NativeLink {
+    return new NativeLink(this, connection);
+  }
+
+  opened(link: NativeLink): void {
+    this.lifecycle.opened(link);
+  }
+
+  closed(link: NativeLink, error: IPCError): void {
+    this.lifecycle.lost(link, error);
+  }
+
+  online(link: NativeLink): void {
+    this.live = link;
+    this.#connections += 1;
+    for (const subscription of this.subscriptions) this.#restore(link, subscription);
+    for (const service of this.services.values()) this.#offer(link, service);
+    this.#queue.flush(link);
+    const { connectionId } = link.welcome;
+    this.events.connected.emit({ connectionId, returned: this.#connections > 1 });
+  }
+
+  offline(error: IPCError, returning: boolean): void {
+    const wasOnline = this.live !== undefined;
+    this.live = undefined;
+    for (const service of this.services.values()) service.id = 0;
+    if (!returning) this.#over(error);
+    if (wasOnline) this.events.disconnected.emit(error, returning);
+    // Whoever awaits connect() or disconnect() is told there; coming back is awaited by nobody.
+    if (!returning && this.#connections > 0 && error.code !== 'USAGE_CLOSED') this.report(error);
+  }
+
+  reconnecting(attempt: number, delayMs: number, cause: IPCError): void {
+    this.events.reconnecting.emit({ attempt, delayMs, cause });
+  }
+
+  /** Nothing will come any more. */
+  #over(error: IPCError): void {
+    this.#queue.drop(error);
+    const subscriptions = [...this.subscriptions];
+    this.subscriptions.clear();
+    for (const subscription of subscriptions) subscription.end(error.code === 'USAGE_CLOSED' ? undefined : error);
+    for (const service of this.services.values()) this.handlers.delete(service.channel);
+    this.services.clear();
+  }
+
+  #restore(link: NativeLink, subscription: Subscription): void {
+    link.subscribe(subscription).catch((error: IPCError) => {
+      // The next connection restores it.
+      if (error.code === 'NETWORK_LOST' || error.code === 'USAGE_CLOSED') return;
+      this.subscriptions.delete(subscription);
+      link.dropSubscription(subscription.id);
+      subscription.end(error);
+      this.report(error);
+    });
+  }
+
+  #offer(link: NativeLink, service: Service): void {
+    const { id, acknowledged } = link.serve(service.fields);
+    service.id = id;
+    acknowledged.catch((error: IPCError) => {
+      if (error.code === 'NETWORK_LOST' || error.code === 'USAGE_CLOSED') return;
+      if (this.services.get(service.channel) === service) this.services.delete(service.channel);
+      this.handlers.delete(service.channel);
+      this.report(error);
+    });
+  }
+
+  #listenerFailed(thrown: unknown): void {
+    this.handlerFailed(thrown, 'events');
+  }
+}
+
+/** What was to be ended has ended with the connection. */
+function ignoreLoss(error: IPCError): void {
+  if (error.code !== 'NETWORK_LOST' && error.code !== 'USAGE_CLOSED') throw error;
+}

@@ -1,0 +1,311 @@
+// The life of a client from connection to connection: when to connect, when to come back, when to give
+// up. The states are data; everything that happens goes through the table.
+
+import { abortError, ipcError, IPCError, toError } from '../base/errors.ts';
+import { Connection } from '../connection/connection.ts';
+import type { Turn } from '../connection/turn.ts';
+import type { SlabPool } from '../session/slab-pool.ts';
+import type { Wire } from '../transports/wire.ts';
+import { showAddress } from './address.ts';
+import { type ClientSettings, RECONNECT_DELAY_MS_MAX } from './options.ts';
+import type { Platform } from './platform.ts';
+import { Due, type Timekeeper } from './timekeeper.ts';
+
+/**
+ * idle: not connected and not trying. connecting: the first attempt is under way. online. waiting: lost,
+ * the next attempt has its time. returning: an attempt to come back is under way. closing: goodbye said.
+ */
+export type ClientState = 'idle' | 'connecting' | 'online' | 'waiting' | 'returning' | 'closing';
+
+export const CLIENT_TRANSITIONS: Readonly<Record<ClientState, readonly ClientState[]>> = {
+  idle: ['connecting'],
+  connecting: ['online', 'idle'],
+  online: ['waiting', 'closing', 'idle'],
+  waiting: ['returning', 'idle'],
+  returning: ['online', 'waiting', 'idle'],
+  closing: ['idle'],
+};
+
+/** How long a server may take to answer a goodbye. */
+const CLOSE_TIMEOUT_MS = 2000;
+
+/** One connection, whatever it speaks. */
+export interface LifecycleLink {
+  readonly connection: Connection;
+  open(hello: object): void;
+}
+
+export interface LifecycleOwner<L extends LifecycleLink> {
+  link(connection: Connection): L;
+  online(link: L): void;
+  /** `returning`: it will be tried to come back. */
+  offline(error: IPCError, returning: boolean): void;
+  reconnecting(attempt: number, delayMs: number, cause: IPCError): void;
+}
+
+interface Waiter {
+  readonly resolve: () => void;
+  readonly reject: (error: IPCError) => void;
+}
+
+/** A point in time at which something is done, once. */
+class Alarm extends Due {
+  readonly #run: () => void;
+  constructor(run: () => void) {
+    super();
+    this.#run = run;
+  }
+  override expired(): void {
+    this.#run();
+  }
+}
+
+export class Lifecycle<L extends LifecycleLink> {
+  readonly #owner: LifecycleOwner<L>;
+  readonly #settings: ClientSettings;
+  readonly #platform: Platform;
+  readonly #times: Timekeeper;
+  readonly #pool: SlabPool;
+  readonly #turn: Turn;
+  #state: ClientState = 'idle';
+  #link: L | undefined;
+  #waiters: Waiter[] = [];
+  #attempt = 0;
+  #abort: AbortController | undefined;
+  #cancelRetry: (() => void) | undefined;
+  #closed: Promise<void> | undefined;
+  #closedDone: (() => void) | undefined;
+  readonly #connectAlarm = new Alarm(() => this.#tooLate());
+  readonly #closeAlarm = new Alarm(() => this.#link?.connection.destroy(closedError()));
+  readonly #heartbeat = new Alarm(() => this.#beat());
+
+  constructor(
+    owner: LifecycleOwner<L>,
+    settings: ClientSettings,
+    platform: Platform,
+    times: Timekeeper,
+    pool: SlabPool,
+    turn: Turn,
+  ) {
+    this.#owner = owner;
+    this.#settings = settings;
+    this.#platform = platform;
+    this.#times = times;
+    this.#pool = pool;
+    this.#turn = turn;
+  }
+
+  get state(): ClientState {
+    return this.#state;
+  }
+
+  /** Resolves when online. */
+  connect(signal: AbortSignal | undefined): Promise<void> {
+    if (signal?.aborted === true) return Promise.reject(abortError(signal));
+    if (this.#state === 'online') return Promise.resolve();
+    if (this.#state === 'closing') return (this.#closed as Promise<void>).then(() => this.connect(signal));
+    const promise = this.#wait(signal);
+    if (this.#state === 'idle') {
+      this.#attempt = 0;
+      this.#become('connecting');
+      this.#try();
+    }
+    return promise;
+  }
+
+  /** Resolves when nothing is open any more. */
+  disconnect(): Promise<void> {
+    const error = closedError();
+    switch (this.#state) {
+      case 'idle':
+        return Promise.resolve();
+      case 'closing':
+        return this.#closed as Promise<void>;
+      case 'online':
+        this.#become('closing');
+        this.#closed = new Promise((resolve) => {
+          this.#closedDone = resolve;
+        });
+        this.#times.add(this.#closeAlarm, CLOSE_TIMEOUT_MS);
+        this.#link?.connection.close(error);
+        return this.#closed;
+      default:
+        this.#stop(error);
+        return Promise.resolve();
+    }
+  }
+
+  /** The handshake of a connection is done. */
+  opened(link: L): void {
+    if (link !== this.#link) return;
+    this.#times.remove(this.#connectAlarm);
+    this.#abort = undefined;
+    this.#attempt = 0;
+    this.#become('online');
+    if (this.#settings.heartbeatIntervalMs > 0) this.#times.add(this.#heartbeat, this.#settings.heartbeatIntervalMs / 2);
+    this.#owner.online(link);
+    for (const waiter of this.#waiters.splice(0)) waiter.resolve();
+  }
+
+  /** A connection has gone, wherever it stood. */
+  lost(link: L, error: IPCError): void {
+    if (link !== this.#link) return;
+    this.#link = undefined;
+    if (this.#state === 'closing') {
+      this.#times.remove(this.#closeAlarm);
+      this.#rest(closedError());
+      this.#closedDone?.();
+      return;
+    }
+    this.#failed(error);
+  }
+
+  #try(): void {
+    const abort = new AbortController();
+    this.#abort = abort;
+    this.#times.add(this.#connectAlarm, this.#settings.connectionTimeoutMs);
+    this.#platform.connect(this.#settings.address, abort.signal).then(
+      (wire) => this.#wired(wire, abort),
+      (thrown: unknown) => {
+        if (this.#abort === abort) this.#failed(asIpcError(thrown));
+      },
+    );
+  }
+
+  #wired(wire: Wire, abort: AbortController): void {
+    if (this.#abort !== abort) {
+      wire.open({ data: () => {}, drain: () => {}, close: () => {} });
+      wire.destroy();
+      return;
+    }
+    const { limits, heartbeatIntervalMs } = this.#settings;
+    const connection = new Connection(wire, {
+      role: 'client',
+      limits,
+      heartbeatIntervalMs,
+      allocate: this.#platform.allocate,
+      pool: this.#pool,
+      turn: this.#turn,
+      clock: this.#platform.clock,
+      congestedBytes: 1024 * 1024,
+    });
+    this.#link = this.#owner.link(connection);
+    this.#link.open(this.#settings.hello);
+  }
+
+  #tooLate(): void {
+    const { address, connectionTimeoutMs } = this.#settings;
+    const stage = this.#link === undefined ? 'connected' : 'answered the handshake';
+    const error = ipcError('TIME_OUT', `${showAddress(address)} has not ${stage} within ${connectionTimeoutMs} ms`);
+    if (this.#link === undefined) this.#abort?.abort(error);
+    else this.#link.connection.destroy(error);
+  }
+
+  /** An attempt has failed, or the connection broke. */
+  #failed(error: IPCError): void {
+    this.#settle();
+    const first = this.#state === 'connecting';
+    const { reconnect, reconnectAttempts, reconnectDelayMs } = this.#settings;
+    // A wrong peer at the address may be gone the next time; that this client is refused may not.
+    if (first || !reconnect || !error.retry || this.#attempt >= reconnectAttempts) {
+      this.#rest(error);
+      return;
+    }
+    const wasOnline = this.#state === 'online';
+    this.#become('waiting');
+    const ceiling = Math.min(RECONNECT_DELAY_MS_MAX, reconnectDelayMs * 2 ** this.#attempt);
+    const delayMs = this.#platform.random() * ceiling;
+    this.#attempt += 1;
+    // Whoever waits for the connection must not find the process gone: this timer keeps it.
+    this.#cancelRetry = this.#platform.setTimer(
+      delayMs,
+      () => {
+        this.#cancelRetry = undefined;
+        this.#become('returning');
+        this.#try();
+      },
+      true,
+    );
+    if (wasOnline) this.#owner.offline(error, true);
+    if (this.#state === 'waiting') this.#owner.reconnecting(this.#attempt, delayMs, error);
+  }
+
+  /** Ends every attempt, from outside. */
+  #stop(error: IPCError): void {
+    const abort = this.#abort;
+    const link = this.#link;
+    this.#settle();
+    this.#link = undefined;
+    this.#rest(error);
+    abort?.abort(error);
+    link?.connection.destroy(error);
+  }
+
+  #settle(): void {
+    this.#times.remove(this.#connectAlarm);
+    this.#times.remove(this.#heartbeat);
+    this.#abort = undefined;
+    this.#cancelRetry?.();
+    this.#cancelRetry = undefined;
+  }
+
+  #rest(error: IPCError): void {
+    this.#settle();
+    this.#become('idle');
+    this.#owner.offline(error, false);
+    for (const waiter of this.#waiters.splice(0)) waiter.reject(error);
+    this.#times.rest();
+  }
+
+  #beat(): void {
+    const connection = this.#link?.connection;
+    if (connection === undefined || this.#state !== 'online') return;
+    this.#times.add(this.#heartbeat, this.#settings.heartbeatIntervalMs / 2);
+    const result = connection.session.tick(this.#platform.clock());
+    if (result === 'pinged') connection.touch();
+    if (result === 'dead') {
+      const silentMs = Math.round(this.#platform.clock() - connection.session.heardAt);
+      connection.destroy(ipcError('PEER_SILENT', `nothing was heard from the server for ${silentMs} ms`));
+    }
+  }
+
+  #wait(signal: AbortSignal | undefined): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const abort = () => {
+        this.#waiters = this.#waiters.filter((one) => one !== waiter);
+        const error = abortError(signal as AbortSignal);
+        if (this.#waiters.length === 0 && this.#state === 'connecting') this.#stop(error);
+        waiter.reject(error);
+      };
+      const waiter: Waiter = {
+        resolve: () => {
+          signal?.removeEventListener('abort', abort);
+          resolve();
+        },
+        reject: (error) => {
+          signal?.removeEventListener('abort', abort);
+          reject(error);
+        },
+      };
+      signal?.addEventListener('abort', abort);
+      this.#waiters.push(waiter);
+    });
+  }
+
+  #become(state: ClientState): void {
+    if (!CLIENT_TRANSITIONS[this.#state].includes(state)) {
+      throw ipcError('SYSTEM_UNEXPECTED', `a client cannot go from ${this.#state} to ${state}`);
+    }
+    this.#state = state;
+  }
+}
+
+function closedError(): IPCError {
+  return ipcError('USAGE_CLOSED', 'the client was disconnected');
+}
+
+function asIpcError(thrown: unknown): IPCError {
+  if (thrown instanceof IPCError) return thrown;
+  const error = toError(thrown);
+  return ipcError('NETWORK_CONNECT_FAILED', error.message, { cause: error });
+}
