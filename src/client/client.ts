@@ -250,7 +250,11 @@ export class Client<C = AnyContract> implements AsyncDisposable {
     if (core.live !== undefined) core.live.notify(channel, data);
     else {
       checkChannelName(channel);
-      core.later(data, (link, kept) => link.notify(channel, kept), (error) => core.report(error));
+      core.later(
+        data,
+        (link, kept) => link.notify(channel, kept),
+        (error) => core.report(error),
+      );
     }
     return this.#newId();
   }
@@ -266,7 +270,11 @@ export class Client<C = AnyContract> implements AsyncDisposable {
     if (core.live !== undefined) core.live.publish(channel, data, retain, undefined);
     else {
       checkChannelName(channel);
-      core.later(data, (link, kept) => link.publish(channel, kept, retain, undefined), (error) => core.report(error));
+      core.later(
+        data,
+        (link, kept) => link.publish(channel, kept, retain, undefined),
+        (error) => core.report(error),
+      );
     }
     return this.#newId();
   }
@@ -443,7 +451,11 @@ export class Client<C = AnyContract> implements AsyncDisposable {
     if (maxInFlight !== undefined) integerOption('maxInFlight', maxInFlight, { default: 1, min: 1, max: 1_000_000 });
     const core = this.#core;
     const remove = this.handle(channel, handler);
-    const service: Service = { channel, fields: maxInFlight === undefined ? { channel } : { channel, maxInFlight }, id: 0 };
+    const service: Service = {
+      channel,
+      fields: maxInFlight === undefined ? { channel } : { channel, maxInFlight },
+      id: 0,
+    };
     try {
       const link = await this.#link();
       core.services.set(channel, service);
@@ -532,12 +544,20 @@ export class Client<C = AnyContract> implements AsyncDisposable {
     return call.promise as Promise<R>;
   }
 
-  async #subscribe(pattern: string, handler: MessageHandler | undefined, options: SubscribeOptions): Promise<Subscription> {
+  async #subscribe(
+    pattern: string,
+    handler: MessageHandler | undefined,
+    options: SubscribeOptions,
+  ): Promise<Subscription> {
     checkPattern(pattern);
     knownOptions('subscribe', options, SUBSCRIBE_OPTIONS);
     const signal = signalOption('signal', options.signal);
     if (signal?.aborted === true) throw abortError(signal);
-    const creditBytes = integerOption('creditBytes', options.creditBytes, { default: DEFAULT_CREDIT_BYTES, min: 1024, max: BYTES_MAX });
+    const creditBytes = integerOption('creditBytes', options.creditBytes, {
+      default: DEFAULT_CREDIT_BYTES,
+      min: 1024,
+      max: BYTES_MAX,
+    });
     const core = this.#core;
     const subscription = new Subscription(core, pattern, subscribeFields(pattern, options), creditBytes, handler);
     const link = await this.#link();
@@ -570,7 +590,8 @@ function readRetain(options: PublishOptions): boolean {
 
 function subscribeFields(pattern: string, options: SubscribeOptions): object {
   const { outboxBytesMax } = options;
-  const policy = options.policy === undefined ? undefined : choiceOption('policy', options.policy, OUTBOX_POLICIES, 'block');
+  const policy =
+    options.policy === undefined ? undefined : choiceOption('policy', options.policy, OUTBOX_POLICIES, 'block');
   if (outboxBytesMax !== undefined) {
     integerOption('outboxBytesMax', outboxBytesMax, { default: 1, min: 1, max: BYTES_MAX });
   }

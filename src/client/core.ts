@@ -68,9 +68,11 @@ export class ClientCore implements LinkOwner, LifecycleOwner<NativeLink>, Subscr
       connected: new Listeners(failed),
       disconnected: new Listeners(failed),
       reconnecting: new Listeners(failed),
-      error: new Listeners((thrown) => queueMicrotask(() => {
-        throw thrown;
-      })),
+      error: new Listeners((thrown) =>
+        queueMicrotask(() => {
+          throw thrown;
+        }),
+      ),
     };
   }
 
@@ -203,7 +205,10 @@ export class ClientCore implements LinkOwner, LifecycleOwner<NativeLink>, Subscr
     this.report(
       thrown instanceof IPCError
         ? thrown
-        : ipcError('USAGE_HANDLER_FAILED', `a handler of '${channel}' threw: ${text}`, { cause: thrown, details: { channel } }),
+        : ipcError('USAGE_HANDLER_FAILED', `a handler of '${channel}' threw: ${text}`, {
+            cause: thrown,
+            details: { channel },
+          }),
     );
   }
 

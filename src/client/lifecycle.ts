@@ -142,7 +142,8 @@ export class Lifecycle<L extends LifecycleLink> {
     this.#abort = undefined;
     this.#attempt = 0;
     this.#become('online');
-    if (this.#settings.heartbeatIntervalMs > 0) this.#times.add(this.#heartbeat, this.#settings.heartbeatIntervalMs / 2);
+    if (this.#settings.heartbeatIntervalMs > 0)
+      this.#times.add(this.#heartbeat, this.#settings.heartbeatIntervalMs / 2);
     this.#owner.online(link);
     for (const waiter of this.#waiters.splice(0)) waiter.resolve();
   }

@@ -98,7 +98,10 @@ export class NativeLink implements ConnectionOwner, StreamLink, AnswerLink, Subs
   request(pending: Pending, channel: string, value: unknown, timeoutMs: number, streams: boolean): void {
     this.#checkRoom();
     if (this.#calls.size >= this.#owner.requestsMax) {
-      throw ipcError('LIMIT_REQUESTS', `${this.#calls.size} requests are not answered yet; ${this.#owner.requestsMax} are the most`);
+      throw ipcError(
+        'LIMIT_REQUESTS',
+        `${this.#calls.size} requests are not answered yet; ${this.#owner.requestsMax} are the most`,
+      );
     }
     const payload = this.#encode(value);
     const number = this.channel(channel).number;
@@ -128,9 +131,13 @@ export class NativeLink implements ConnectionOwner, StreamLink, AnswerLink, Subs
     }
     const bytes = payload.bytes.length + CREDIT_OVERHEAD_BYTES;
     if (this.#queuedBytes + bytes > this.#owner.publishQueueBytesMax) {
-      throw ipcError('LIMIT_OUTBOX', `${this.#queuedBytes} bytes wait to be published; await publishReady('${channel}')`, {
-        details: { channel, waitingBytes: this.#queuedBytes, bytesMax: this.#owner.publishQueueBytesMax },
-      });
+      throw ipcError(
+        'LIMIT_OUTBOX',
+        `${this.#queuedBytes} bytes wait to be published; await publishReady('${channel}')`,
+        {
+          details: { channel, waitingBytes: this.#queuedBytes, bytesMax: this.#owner.publishQueueBytesMax },
+        },
+      );
     }
     this.#queuedBytes += bytes;
     out.push({ flags, content: payload.content, bytes: payload.bytes, confirm });
@@ -254,7 +261,10 @@ export class NativeLink implements ConnectionOwner, StreamLink, AnswerLink, Subs
     const error = this.#goodbye ?? cause;
     for (const subscription of this.#subscriptions.values()) subscription.detach();
     this.#subscriptions.clear();
-    const lost = error.code === 'USAGE_CLOSED' ? error : ipcError('NETWORK_LOST', `the connection ended: ${error.message}`, { cause: error });
+    const lost =
+      error.code === 'USAGE_CLOSED'
+        ? error
+        : ipcError('NETWORK_LOST', `the connection ended: ${error.message}`, { cause: error });
     for (const task of [...this.#tasks.values()]) task.stop(lost, false);
     const pending = [...this.#calls.drain(), ...this.#pings.values()];
     this.#pings.clear();
@@ -291,7 +301,9 @@ export class NativeLink implements ConnectionOwner, StreamLink, AnswerLink, Subs
         this.#requested(frame);
         return;
       case FrameType.NOTIFICATION:
-        this.#owner.notified(this.#message(MessageType.NOTIFICATION, this.connection.session.peerName(frame.channel), frame));
+        this.#owner.notified(
+          this.#message(MessageType.NOTIFICATION, this.connection.session.peerName(frame.channel), frame),
+        );
         return;
       default:
         this.#rare(frame);
@@ -386,7 +398,8 @@ export class NativeLink implements ConnectionOwner, StreamLink, AnswerLink, Subs
     }
     if (frame.content !== CreditKind.PUBLISH) return;
     const out = this.#channels[frame.channel - 1];
-    if (out === undefined) throw ipcError('PEER_UNEXPECTED_FRAME', `credit for channel ${frame.channel}, which was not declared`);
+    if (out === undefined)
+      throw ipcError('PEER_UNEXPECTED_FRAME', `credit for channel ${frame.channel}, which was not declared`);
     out.credit.grant(frame.value);
     while (out.credit.open) {
       const queued = out.shift();
@@ -451,9 +464,13 @@ export class NativeLink implements ConnectionOwner, StreamLink, AnswerLink, Subs
     const payload = encodePayload(value, this.#owner.codec);
     const bytesMax = this.welcome.messageBytesMax;
     if (payload.bytes.length + HEADER_BYTES > bytesMax) {
-      throw ipcError('LIMIT_MESSAGE_BYTES', `a payload of ${payload.bytes.length} bytes; the server takes messages of ${bytesMax}`, {
-        details: { bytes: payload.bytes.length, bytesMax },
-      });
+      throw ipcError(
+        'LIMIT_MESSAGE_BYTES',
+        `a payload of ${payload.bytes.length} bytes; the server takes messages of ${bytesMax}`,
+        {
+          details: { bytes: payload.bytes.length, bytesMax },
+        },
+      );
     }
     return payload;
   }
@@ -485,5 +502,8 @@ function goodbyeError(frame: Frame): IPCError {
   const error = errorFromWire(String(code), String(message));
   return error.retry === retry || typeof retry !== 'boolean'
     ? error
-    : ipcError(retry ? 'REMOTE_CLOSED' : error.code, error.message, { cause: error, details: { ...error.details, code, retry } });
+    : ipcError(retry ? 'REMOTE_CLOSED' : error.code, error.message, {
+        cause: error,
+        details: { ...error.details, code, retry },
+      });
 }

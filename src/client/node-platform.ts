@@ -36,7 +36,12 @@ function connect(address: Address, signal: AbortSignal): Promise<Wire> {
       return streamWire(connectNet({ host: address.host, port: address.port }), 'connect', address, signal);
     case 'tls':
       return streamWire(
-        connectTls({ servername: serverName(address.host), ...copied(address.tls), host: address.host, port: address.port }),
+        connectTls({
+          servername: serverName(address.host),
+          ...copied(address.tls),
+          host: address.host,
+          port: address.port,
+        }),
         'secureConnect',
         address,
         signal,
@@ -54,7 +59,9 @@ function connectUnix(address: Extract<Address, { kind: 'unix' }>, signal: AbortS
   const bytes = Buffer.byteLength(address.path);
   if (process.platform !== 'win32' && bytes > UNIX_PATH_BYTES_MAX) {
     const text = `the socket path has ${bytes} bytes, ${UNIX_PATH_BYTES_MAX} are the most: ${address.path}`;
-    return Promise.reject(ipcError('NETWORK_PATH_TOO_LONG', text, { details: { bytes, bytesMax: UNIX_PATH_BYTES_MAX } }));
+    return Promise.reject(
+      ipcError('NETWORK_PATH_TOO_LONG', text, { details: { bytes, bytesMax: UNIX_PATH_BYTES_MAX } }),
+    );
   }
   return streamWire(connectNet({ path: address.path }), 'connect', address, signal);
 }
@@ -102,7 +109,10 @@ function connectFailed(address: Address, error: Error & { code?: string }): IPCE
   return ipcError(
     denied ? 'NETWORK_PERMISSION' : 'NETWORK_CONNECT_FAILED',
     `cannot connect to ${showAddress(address)}: ${error.message === '' ? (error.code ?? error.name) : error.message}`,
-    { cause: error, details: { address: showAddress(address), ...(error.code === undefined ? {} : { systemCode: error.code }) } },
+    {
+      cause: error,
+      details: { address: showAddress(address), ...(error.code === undefined ? {} : { systemCode: error.code }) },
+    },
   );
 }
 

@@ -28,9 +28,13 @@ export class OfflineQueue<L> {
   push(payloadBytes: number, run: (link: L) => void, drop: (error: IPCError) => void): void {
     const bytes = payloadBytes + ENTRY_BYTES;
     if (this.#bytes + bytes > this.#bytesMax) {
-      throw ipcError('LIMIT_OFFLINE_QUEUE', `${this.#bytes} bytes wait for the connection; ${this.#bytesMax} are the most`, {
-        details: { waitingBytes: this.#bytes, bytesMax: this.#bytesMax },
-      });
+      throw ipcError(
+        'LIMIT_OFFLINE_QUEUE',
+        `${this.#bytes} bytes wait for the connection; ${this.#bytesMax} are the most`,
+        {
+          details: { waitingBytes: this.#bytes, bytesMax: this.#bytesMax },
+        },
+      );
     }
     this.#bytes += bytes;
     this.#entries.push({ bytes, run, drop });

@@ -1,6 +1,13 @@
 // The options of a client, checked at the door: behind it nothing is optional any more.
 
-import { booleanOption, choiceOption, integerOption, invalidOption, knownOptions, stringOption } from '../base/options.ts';
+import {
+  booleanOption,
+  choiceOption,
+  integerOption,
+  invalidOption,
+  knownOptions,
+  stringOption,
+} from '../base/options.ts';
 import { encodeBase64 } from '../protocol/base64.ts';
 import { DEFAULT_LIMITS, HANDSHAKE_BYTES_MAX, type Limits, MESSAGE_BYTES_LARGEST } from '../protocol/limits.ts';
 import { checkApplicationId, checkChannelName } from '../protocol/names.ts';
@@ -41,7 +48,9 @@ export interface ClientOptions extends AddressOptions {
   /** `'native'`, or `'json'` to speak with a server of the original Python package. Default `'native'`. */
   readonly protocol?: 'native' | 'json';
   /** Bounds on what the server can make this client hold. */
-  readonly limits?: Partial<Pick<Limits, 'messageBytesMax' | 'declaredChannelsMax' | 'requestsMax' | 'streamWindowBytes'>>;
+  readonly limits?: Partial<
+    Pick<Limits, 'messageBytesMax' | 'declaredChannelsMax' | 'requestsMax' | 'streamWindowBytes'>
+  >;
   /** Disconnects when it fires. */
   readonly signal?: AbortSignal;
 }
@@ -114,7 +123,9 @@ export function readClientOptions(appId: string, options: ClientOptions): Client
 
 /** A time-out of one operation; undefined where it is not given. */
 export function timeoutOption(value: unknown, fallback: number): number {
-  return value === undefined ? fallback : integerOption('timeout', value, { default: fallback, min: 0, max: TIMEOUT_MS_MAX });
+  return value === undefined
+    ? fallback
+    : integerOption('timeout', value, { default: fallback, min: 0, max: TIMEOUT_MS_MAX });
 }
 
 export function signalOption(name: string, value: unknown): AbortSignal | undefined {
@@ -135,7 +146,11 @@ function helloFields(appId: string, options: ClientOptions, limits: Limits): obj
   };
   const bytes = writeFields(hello).length;
   if (bytes > HANDSHAKE_BYTES_MAX - 1024) {
-    throw invalidOption('token, name and will', `${bytes} bytes`, `at most ${HANDSHAKE_BYTES_MAX - 1024} bytes together`);
+    throw invalidOption(
+      'token, name and will',
+      `${bytes} bytes`,
+      `at most ${HANDSHAKE_BYTES_MAX - 1024} bytes together`,
+    );
   }
   return hello;
 }

@@ -164,8 +164,15 @@ export class Task extends Due implements HandlerContext {
 function refusal(thrown: unknown): IPCError {
   const error = toError(thrown);
   if (!(error instanceof IPCError)) return ipcError('REMOTE_HANDLER_FAILED', error.message, { cause: error });
-  if (error.code.startsWith('REMOTE_') || error.code.startsWith('LIMIT_MESSAGE') || error.code === 'USAGE_INVALID_PAYLOAD') {
+  if (
+    error.code.startsWith('REMOTE_') ||
+    error.code.startsWith('LIMIT_MESSAGE') ||
+    error.code === 'USAGE_INVALID_PAYLOAD'
+  ) {
     return error;
   }
-  return ipcError('REMOTE_HANDLER_FAILED', error.message, { cause: error, details: { ...error.details, code: error.code } });
+  return ipcError('REMOTE_HANDLER_FAILED', error.message, {
+    cause: error,
+    details: { ...error.details, code: error.code },
+  });
 }

@@ -131,7 +131,10 @@ export class Subscription<T = unknown> implements AsyncIterableIterator<Message<
   next(): Promise<IteratorResult<Message<T>, undefined>> {
     if (this.#handler !== undefined) {
       return Promise.reject(
-        ipcError('USAGE_INVALID_OPTION', `the subscription to '${this.pattern}' has a handler: it cannot be iterated as well`),
+        ipcError(
+          'USAGE_INVALID_OPTION',
+          `the subscription to '${this.pattern}' has a handler: it cannot be iterated as well`,
+        ),
       );
     }
     const item = this.#queue[this.#head];

@@ -38,7 +38,8 @@ export function readWelcome(frame: Frame): Welcome {
 
 function size(fields: Readonly<Record<string, unknown>>, name: string, min: number): number {
   const value = fields[name];
-  if (typeof value !== 'number' || !Number.isInteger(value) || value < min) throw malformed(name, `an integer from ${min} on`);
+  if (typeof value !== 'number' || !Number.isInteger(value) || value < min)
+    throw malformed(name, `an integer from ${min} on`);
   return value;
 }
 

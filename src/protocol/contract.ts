@@ -16,9 +16,13 @@ export type RequestChannel<C> = keyof Requests<C> & string;
 export type EventChannel<C> = keyof Events<C> & string;
 
 /** What a request on the channel carries. */
-export type RequestOf<C, K extends RequestChannel<C>> = Requests<C>[K] extends { readonly request: infer Q } ? Q : unknown;
+export type RequestOf<C, K extends RequestChannel<C>> = Requests<C>[K] extends { readonly request: infer Q }
+  ? Q
+  : unknown;
 /** What the response on the channel carries. */
-export type ResponseOf<C, K extends RequestChannel<C>> = Requests<C>[K] extends { readonly response: infer R } ? R : unknown;
+export type ResponseOf<C, K extends RequestChannel<C>> = Requests<C>[K] extends { readonly response: infer R }
+  ? R
+  : unknown;
 
 /** A pattern with a wildcard: `orders.*`, `orders.>`. */
 export type WildcardPattern = `${string}*${string}` | '>' | `${string}.>`;

@@ -36,7 +36,11 @@ export function connectWebSocket(
     const ready = () => {
       const host = hostname.replace(/^\[(.*)\]$/, '$1');
       const usual = protocol === 'wss:' ? 443 : 80;
-      const wire = new WebSocketWire(socket, { transport: 'websocket', host, port: port === '' ? usual : Number(port) });
+      const wire = new WebSocketWire(socket, {
+        transport: 'websocket',
+        host,
+        port: port === '' ? usual : Number(port),
+      });
       done();
       resolve(wire);
     };
