@@ -81,3 +81,11 @@ test('at the limit an idle channel makes room; without one, LIMIT_CHANNELS', () 
   assert.throws(() => application.subscribe('c', subscriber(connection('ann')), 1), { code: 'LIMIT_CHANNELS' });
   assert.equal(application.createChannel('a').channelId, 'a', 'one that is there is given at the limit too');
 });
+
+test('channels that are wanted again cost no idle one its place', () => {
+  const { application } = testBroker({ application: { idleChannelsMax: 3 } });
+  for (const name of ['a', 'b', 'c']) application.channelFor(name, 1);
+  application.subscribe('a', subscriber(connection('ann')), 1);
+  application.channelFor('d', 1);
+  assert.deepEqual(names(application), ['a', 'b', 'c', 'd']);
+});

@@ -43,7 +43,7 @@ export class ChannelTable<B extends BrokerTypes> {
   /** Raises `LIMIT_CHANNELS` where there are as many as allowed and none of them is idle. */
   add(channelId: string, now: number): Channel<B> {
     const { channelsMax, appId } = this.#init;
-    if (this.size >= channelsMax) this.#giveUpOne();
+    while (this.size >= channelsMax && this.#idle.size > 0) this.#lookAtOldest();
     if (this.size >= channelsMax) {
       throw ipcError('LIMIT_CHANNELS', `application ${appId} has ${channelsMax} channels already`, {
         details: { appId, channelId, channelsMax },
@@ -69,7 +69,7 @@ export class ChannelTable<B extends BrokerTypes> {
     if (channel.removed || !this.#isIdle(channel)) return;
     // Room first: the channel itself, perhaps just made, must not be the one to go.
     this.#idle.delete(channel);
-    while (this.#idle.size >= this.#init.idleChannelsMax) this.#giveUpOne();
+    while (this.#idle.size >= this.#init.idleChannelsMax) this.#lookAtOldest();
     this.#idle.add(channel);
   }
 
@@ -87,16 +87,14 @@ export class ChannelTable<B extends BrokerTypes> {
     return !channel.wanted && !this.#init.pinned(channel);
   }
 
-  // Ends because each step takes a channel out or takes its second chance away.
-  #giveUpOne(): void {
+  /** Takes the oldest out or takes its second chance away, so that repeating this comes to an end. */
+  #lookAtOldest(): void {
     for (const channel of this.#idle) {
       this.#idle.delete(channel);
-      if (!this.#isIdle(channel)) continue;
-      if (!channel.takeTouched()) {
-        this.remove(channel);
-        return;
-      }
-      this.#idle.add(channel);
+      if (!this.#isIdle(channel)) return;
+      if (channel.takeTouched()) this.#idle.add(channel);
+      else this.remove(channel);
+      return;
     }
   }
 }

@@ -89,7 +89,15 @@ export class Channel<B extends BrokerTypes> {
   readonly middleware: MiddlewareStack<B['message'], B['context']>;
   readonly #audience: Audience<B['subscriber']>;
   readonly #owner: ChannelOwner<B>;
-  readonly #handlers: Partial<Record<MessageType, Handler<B>>> = {};
+  /** Every type has its place from the start, so that looking one up stays cheap. */
+  readonly #handlers: Record<MessageType, Handler<B> | undefined> = {
+    request: undefined,
+    response: undefined,
+    notification: undefined,
+    subscribe: undefined,
+    unsubscribe: undefined,
+    publish: undefined,
+  };
   #settings: ChannelSettings;
   #explicit = false;
   #removed = false;
@@ -153,8 +161,7 @@ export class Channel<B extends BrokerTypes> {
     checkType(type);
     if (handler !== undefined && typeof handler !== 'function') throw invalidOption('handler', handler, 'a function');
     this.claim();
-    if (handler === undefined) delete this.#handlers[type];
-    else this.#handlers[type] = handler;
+    this.#handlers[type] = handler;
     return this;
   }
 
