@@ -1,6 +1,17 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { connection, joined, subscriber, testBroker } from '../../test/support/broker-fixture.ts';
+import {
+  connection,
+  joined,
+  subscriber,
+  testBroker,
+  TestOutlet,
+  type TestTypes,
+} from '../../test/support/broker-fixture.ts';
+import { Application } from './application.ts';
+import { applicationSettings } from './application-options.ts';
+import { ChannelNumbers } from './channel-numbers.ts';
+import { MiddlewareStack } from './middleware.ts';
 import { publish } from './router.ts';
 
 test('a channel is made once, with the time and a number of its own', () => {
@@ -171,6 +182,38 @@ test('who stops serving gives back what it holds, and gets no more', () => {
   assert.equal(application.unserve('never', ann), undefined);
   assert.equal(jobs.workers.assign({ id: 2 }), undefined);
   assert.deepEqual(application.leave(ann, false, 2).unanswered, []);
+});
+
+test('a connection that went no longer counts what it served', () => {
+  const { application } = testBroker({ application: { subscriptionsMax: 1 } });
+  const ann = connection('ann');
+  application.serve('jobs', ann, 1, 1);
+  application.leave(ann, false, 2);
+  application.serve('others', ann, 1, 3);
+  application.unserve('others', ann);
+  application.serve('jobs', ann, 1, 4);
+});
+
+test('a channel that is gone gives its number back', () => {
+  const numbers = new ChannelNumbers();
+  const application = new Application<TestTypes>({
+    appId: 'shop',
+    name: undefined,
+    createdAt: 1,
+    settings: applicationSettings(),
+    numbers,
+    retainedRoom: { bytes: 0, bytesMax: 100 },
+    middleware: new MiddlewareStack(),
+    outlet: new TestOutlet(),
+  });
+  application.createChannel('removed');
+  application.channelFor('swept', 1);
+  application.createChannel('kept');
+  application.removeChannel('removed');
+  application.sweep();
+  assert.equal(numbers.size, 1);
+  application.close();
+  assert.equal(numbers.size, 0);
 });
 
 test('a channel that users remove ends its subscriptions, its presence and its workers, and the outlet is told', () => {

@@ -278,9 +278,7 @@ export class Application<B extends BrokerTypes> {
     const channel = this.#channels.get(channelId);
     const unanswered = channel?.workers.remove(connection);
     if (channel === undefined || unanswered === undefined) return undefined;
-    const served = this.#serving.get(connection);
-    served?.delete(channel);
-    if (served?.size === 0) this.#serving.delete(connection);
+    this.#serving.get(connection)?.delete(channel);
     this.#channels.noteIdle(channel);
     return unanswered;
   }

@@ -13,6 +13,11 @@ export class ChannelNumbers {
     this.#taken = new Set(taken);
   }
 
+  /** How many are in use. */
+  get size(): number {
+    return this.#taken.size;
+  }
+
   take(): number {
     do {
       this.#last = this.#last >= NUMBER_MAX ? 1 : this.#last + 1;

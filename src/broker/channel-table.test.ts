@@ -89,3 +89,28 @@ test('channels that are wanted again cost no idle one its place', () => {
   application.channelFor('d', 1);
   assert.deepEqual(names(application), ['a', 'b', 'c', 'd']);
 });
+
+test('a channel becomes idle when its last worker goes, and when its value had to make room', () => {
+  const { application } = testBroker({ application: { retainedBytesMax: 4 } });
+  const ann = connection('ann');
+  application.serve('jobs', ann, 1, 1);
+  application.retain(application.channelFor('old', 1), '1234');
+  assert.equal(application.sweep(), 0);
+  application.leave(ann, false, 2);
+  application.retain(application.channelFor('new', 3), '1234');
+  assert.equal(application.sweep(), 2);
+  assert.deepEqual(names(application), ['new']);
+  const bob = connection('bob');
+  application.serve('jobs', bob, 1, 4);
+  assert.equal(application.sweep(), 0);
+  application.unserve('jobs', bob);
+  assert.equal(application.sweep(), 1);
+});
+
+test('an idle channel that is removed frees its place among the idle', () => {
+  const { application } = testBroker({ application: { idleChannelsMax: 2 } });
+  for (const name of ['a', 'b']) application.channelFor(name, 1);
+  application.removeChannel('b');
+  application.channelFor('c', 1);
+  assert.deepEqual(names(application), ['a', 'c']);
+});

@@ -24,6 +24,8 @@ test('who leaves takes nobody along', () => {
   for (const entry of [annFirst, annSecond, bobs]) subscriptions.add(entry, direct('chat'));
   assert.deepEqual(subscriptions.remove(annFirst), direct('chat'));
   assert.deepEqual(subscriptions.audience('chat').receivers, [annSecond, bobs]);
+  subscriptions.remove(annSecond);
+  assert.equal(subscriptions.connectionCount, 1, 'nothing is kept for a connection that holds nothing');
 });
 
 test('a connection that goes leaves no ghost, wherever it had subscribed', () => {
@@ -45,6 +47,7 @@ test('a connection that goes leaves no ghost, wherever it had subscribed', () =>
   );
   assert.deepEqual(subscriptions.audience('a.b').receivers, [bobs]);
   assert.equal(subscriptions.countOf(ann), 0);
+  assert.equal(subscriptions.connectionCount, 1);
   assert.equal(subscriptions.size, 1);
   assert.deepEqual(subscriptions.removeAllOf(ann), []);
 });
@@ -97,7 +100,9 @@ test('forgetting a channel ends its direct subscriptions and gives them back', (
   const [own, wide] = [subscriber(ann, 'own'), subscriber(ann, 'wide')];
   subscriptions.add(own, direct('a'));
   subscriptions.add(wide, wild('*'));
+  const before = subscriptions.audience('a');
   assert.deepEqual(subscriptions.forget('a'), [own]);
+  assert.notEqual(subscriptions.audience('a'), before);
   assert.equal(subscriptions.countOf(ann), 1);
   assert.deepEqual(subscriptions.audience('a').receivers, [wide]);
   assert.deepEqual(subscriptions.forget('never'), []);

@@ -32,6 +32,11 @@ export class Subscriptions<S extends Subscriber> {
     return this.#places.size;
   }
 
+  /** How many connections hold a subscription. */
+  get connectionCount(): number {
+    return this.#ofConnection.size;
+  }
+
   countOf(connection: S['connection']): number {
     return this.#ofConnection.get(connection)?.size ?? 0;
   }

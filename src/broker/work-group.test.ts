@@ -20,6 +20,30 @@ test('equals take turns', () => {
   assert.deepEqual(order, ['a', 'b', 'c', 'a', 'b', 'c']);
 });
 
+test('equals that are busy take turns as well', () => {
+  const group: Group = new WorkGroup();
+  for (const id of ['a', 'b', 'c']) group.add(connection(id), 10);
+  const order = [1, 2, 3, 4, 5, 6].map((id) => group.assign(request(id))?.id);
+  assert.deepEqual(order, ['a', 'b', 'c', 'a', 'b', 'c']);
+});
+
+test('a worker that goes costs nobody their turn', () => {
+  const group: Group = new WorkGroup();
+  const [a, b, c] = [connection('a'), connection('b'), connection('c')];
+  for (const each of [a, b, c]) group.add(each, 10);
+  const turn = (id: number) => {
+    const given = request(id);
+    const worker = group.assign(given);
+    group.settle(given);
+    return worker;
+  };
+  assert.equal(turn(1), a);
+  group.remove(a);
+  assert.equal(turn(2), b);
+  group.remove(c);
+  assert.equal(turn(3), b);
+});
+
 test('the one with the least in flight gets the next request', () => {
   const group: Group = new WorkGroup();
   const [slow, quick] = [connection('slow'), connection('quick')];
