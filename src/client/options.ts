@@ -27,21 +27,21 @@ export interface ClientOptions extends AddressOptions {
   readonly connectionTimeout?: number;
   /** Come back after a loss. Default true. */
   readonly reconnect?: boolean;
-  /** Attempts in a row before giving up. 0 or more, `Infinity` allowed. Default 5. */
+  /** Attempts in a row before giving up: 0 to 1,000,000, or `Infinity`. Default 5. */
   readonly reconnectAttempts?: number;
   /** The mean of the first wait is half of this; it doubles up to 30,000, with full jitter. 1 to 30,000. Default 2,000. */
   readonly reconnectDelay?: number;
-  /** A silent server is pinged after this long, and taken for dead after three. 0 = never. Default 30,000. */
+  /** A silent server is pinged after this long, and taken for dead after three: 0 to 86,400,000; 0 = never. Default 30,000. */
   readonly heartbeatInterval?: number;
-  /** Default time-out of requests. 0 = none, up to 2^31-1. Default 5,000. */
+  /** Time-out of requests that name none: 0 to 2^31-1; 0 = none. Default 5,000. */
   readonly requestTimeout?: number;
   /** What is sent while the connection is away waits for it, or fails with `USAGE_NOT_CONNECTED`. Default `'wait'`. */
   readonly offline?: 'wait' | 'fail';
-  /** Bytes that may wait for the connection. Default 4 MiB. */
+  /** Bytes that may wait for the connection, 1 KiB to 1 GiB. Default 4 MiB. */
   readonly offlineQueueBytesMax?: number;
-  /** Bytes published that may wait for credit. Default 4 MiB. */
+  /** Bytes published that may wait for credit, 1 KiB to 1 GiB. Default 4 MiB. */
   readonly publishQueueBytesMax?: number;
-  /** Bytes of requests and notifications that the system has not taken. Default 64 MiB. */
+  /** Bytes of requests and notifications that the system has not taken, 1 KiB to 1 GiB. Default 64 MiB. */
   readonly outboxBytesMax?: number;
   /** In place of JSON for what is neither bytes nor text: MessagePack, for example. */
   readonly encoding?: PayloadCodec;

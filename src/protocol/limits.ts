@@ -1,19 +1,19 @@
 // Bounds on everything that a peer can make us hold, and the defaults of the options with their names.
 
 export interface Limits {
-  /** Largest message, in bytes, reassembled. Default 16 MiB, 1 KiB to 1 GiB. */
+  /** Largest message, in bytes, reassembled: 1 KiB to 1 GiB. Default 16 MiB. */
   readonly messageBytesMax: number;
-  /** Subscriptions of one connection. Default 1,000. */
+  /** Subscriptions of one connection, 1 to 1,000,000. Default 1,000. */
   readonly subscriptionsMax: number;
-  /** Channel names that one connection may declare. Default 10,000. */
+  /** Channel names that one connection may declare, 1 to 1,000,000. Default 10,000. */
   readonly declaredChannelsMax: number;
-  /** Requests of one connection that are not answered yet, each direction. Default 10,000. */
+  /** Requests of one connection that are not answered yet, each direction: 1 to 10,000,000. Default 10,000. */
   readonly requestsMax: number;
-  /** Messages of one connection that are being reassembled at a time. Default 16. */
+  /** Messages of one connection that are being reassembled at a time, 1 to 1,000. Default 16. */
   readonly partialMessagesMax: number;
-  /** Bytes that a publisher may have under way on one channel. Default 1 MiB. */
+  /** Bytes that a publisher may have under way on one channel, 1 KiB to 2^31-1. Default 1 MiB. */
   readonly publishWindowBytes: number;
-  /** Bytes that may be under way in one stream. Default 256 KiB. */
+  /** Bytes that may be under way in one stream, 1 KiB to 2^31-1. Default 256 KiB. */
   readonly streamWindowBytes: number;
 }
 
