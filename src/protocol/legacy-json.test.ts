@@ -239,9 +239,9 @@ test('a body with any few bytes changed gives a message or a documented error', 
 test('a payload nested to any depth gives a message or a documented error, and no crash', () => {
   const deep = (depth: number) =>
     bytesOf(JSON.stringify(BODY).replace('{}', `${'['.repeat(depth)}${']'.repeat(depth)}`));
-  const read = decodeLegacy(deep(900));
+  const read = decodeLegacy(deep(400));
   assert.deepStrictEqual(decodeLegacy(encodeLegacy(read)), read);
-  for (const depth of [901, 10_000, 2_000_000]) {
+  for (const depth of [401, 10_000, 2_000_000]) {
     assert.throws(() => decodeLegacy(deep(depth)), { code: 'PEER_MALFORMED_PAYLOAD' }, String(depth));
   }
 });

@@ -201,14 +201,14 @@ test('nesting is bounded the same way by both parsers and by the writer', () => 
   const most = nested(NESTING_MAX);
   const more = nested(NESTING_MAX + 1);
   assert.deepStrictEqual(parsePythonJson(stringifyPythonJson(most)), most);
-  assert.throws(() => stringifyPythonJson(more), { code: 'USAGE_UNSERIALIZABLE', message: /deeper than 900/ });
+  assert.throws(() => stringifyPythonJson(more), { code: 'USAGE_UNSERIALIZABLE', message: /deeper than 400/ });
   assert.throws(() => parsePythonJson(JSON.stringify(more)), {
     code: 'PEER_MALFORMED_PAYLOAD',
-    message: /deeper than 900/,
+    message: /deeper than 400/,
   });
   const withNaN = (value: unknown) => JSON.stringify(value).replace('1', 'NaN');
   parsePythonJson(withNaN(most));
-  assert.throws(() => parsePythonJson(withNaN(more)), { code: 'PEER_MALFORMED_PAYLOAD', message: /deeper than 900/ });
+  assert.throws(() => parsePythonJson(withNaN(more)), { code: 'PEER_MALFORMED_PAYLOAD', message: /deeper than 400/ });
 });
 
 test('a million open brackets are an error and no crash', () => {

@@ -5,8 +5,8 @@ import { ipcError, toError, type IPCError } from '../base/errors.ts';
 import { decodeBase64, encodeBase64 } from './base64.ts';
 import { defineOwn, INTEGER_DIGITS_MAX, PythonJsonParser, tooDeep } from './python-json-parser.ts';
 
-/** Arrays and objects inside each other. Python's reader gives up between 980 and 1000. */
-export const NESTING_MAX = 900;
+/** Arrays and objects inside each other. The original reads more, but fails on writing near 490. */
+export const NESTING_MAX = 400;
 /** Bytes travel as an object with this one key, its value in base64. */
 export const BYTES_KEY = '__bytes__';
 
