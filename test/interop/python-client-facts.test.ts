@@ -13,7 +13,7 @@ const CONNECTED = bodyOf({ message_type: 'response', channel_id: 'system', paylo
 interface Pair {
   readonly python: PythonProcess;
   readonly listener: OldListener;
-  connect(lane?: string, answer?: string): Promise<{ client: PythonClient; wire: OldWire; hello: string }>;
+  readonly connect: (lane?: string, answer?: string) => Promise<{ client: PythonClient; wire: OldWire; hello: string }>;
 }
 
 async function start(t: TestContext): Promise<Pair> {
