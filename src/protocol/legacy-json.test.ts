@@ -4,7 +4,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { IPCError } from '../base/errors.ts';
-import { decodeLegacy, encodeLegacy, type LegacyMessage, MESSAGE_TYPES, MessageType } from './legacy-json.ts';
+import { decodeLegacy, encodeLegacy, type LegacyMessage, MESSAGE_TYPES } from './legacy-json.ts';
+import { MessageType } from './messages.ts';
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder('utf-8', { fatal: true });

@@ -2,18 +2,8 @@
 // is the framing's business; ids and times come in as arguments (docs/interop-python.md).
 
 import { ipcError, type IPCError } from '../base/errors.ts';
+import { MessageType } from './messages.ts';
 import { NESTING_MAX, parsePythonJson, stringifyPythonJson, writeFloat } from './python-json.ts';
-
-/** What a message of the old protocol wants, under the names of the original. */
-export const MessageType = {
-  REQUEST: 'request',
-  RESPONSE: 'response',
-  NOTIFICATION: 'notification',
-  SUBSCRIBE: 'subscribe',
-  UNSUBSCRIBE: 'unsubscribe',
-  PUBLISH: 'publish',
-} as const;
-export type MessageType = (typeof MessageType)[keyof typeof MessageType];
 
 export const MESSAGE_TYPES: readonly MessageType[] = Object.values(MessageType);
 

@@ -38,13 +38,13 @@ export class Hub {
   readonly publishing = new Publishing(this);
   readonly requests = new Requests(this);
   readonly #outside: HubOutside;
-  readonly #epochOffsetMs: number;
+  #epochOffsetMs = 0;
   #messageNumber = 0;
 
   constructor(options: ServerSettings, outside: HubOutside) {
     this.options = options;
     this.#outside = outside;
-    this.#epochOffsetMs = Date.now() - outside.clock();
+    this.setClock();
     const outlet: Outlet<ServerBroker> = {
       now: () => this.now(),
       keep: (publication) => {
@@ -77,7 +77,12 @@ export class Hub {
 
   /** A moment of the monotonic clock as milliseconds since the epoch. */
   toEpoch(moment: number): number {
-    return moment + this.#epochOffsetMs;
+    return Math.round(moment + this.#epochOffsetMs);
+  }
+
+  /** To be called every now and then: the system's clock may be set anew while the monotonic one goes on. */
+  setClock(): void {
+    this.#epochOffsetMs = Date.now() - this.clock();
   }
 
   toClock(epochMs: number): number {

@@ -13,8 +13,7 @@ export {
 export { ERROR_CODES, type ErrorCode } from '../base/error-codes.ts';
 export { Application } from '../broker/application.ts';
 export { Channel } from '../broker/channel.ts';
-export { Message } from '../protocol/messages.ts';
-export { MessageType } from '../protocol/legacy-json.ts';
+export { Message, MessageType } from '../protocol/messages.ts';
 export { type ConnectionManager, MemoryConnectionManager } from './connection-manager.ts';
 export { ServerMessage } from './message.ts';
 export { configFromEnv, type Credentials, type ListenOptions, type Logger, type ServerOptions } from './options.ts';
@@ -22,4 +21,11 @@ export { Peer as ServerConnection } from './peer.ts';
 export type { PresenceNews } from './presence-channel.ts';
 export { IPCServer, IPCServer as FrameworkServer, type ServerEvents, type StopOptions } from './server.ts';
 export type { StatsSnapshot } from './stats.ts';
-export type { Handler, Middleware, Published, PublishOptions, ServerApplication, ServerChannel } from './types.ts';
+export type {
+  Handler,
+  Middleware,
+  Published,
+  ChannelPublishOptions,
+  ServerApplication,
+  ServerChannel,
+} from './types.ts';

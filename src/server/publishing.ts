@@ -14,7 +14,7 @@ import type { NativePeer } from './native-peer.ts';
 import { Publication } from './publication.ts';
 import { observe, screened } from './screening.ts';
 import type { Subscriber } from './subscriber.ts';
-import type { Published, PublishOptions, ServerApplication, ServerChannel } from './types.ts';
+import type { Published, ChannelPublishOptions, ServerApplication, ServerChannel } from './types.ts';
 
 export class Publishing {
   readonly #hub: Hub;
@@ -60,7 +60,7 @@ export class Publishing {
   }
 
   /** The server's own publish. Throws `LIMIT_OUTBOX` while subscribers hold the channel's publishers up. */
-  ofServer(channel: ServerChannel, payload: unknown, options: PublishOptions = {}): Published {
+  ofServer(channel: ServerChannel, payload: unknown, options: ChannelPublishOptions = {}): Published {
     const { content, bytes } = encodePayload(payload, this.#hub.options.codec);
     if (this.#flows.get(channel)?.blocked === true) {
       throw ipcError(

@@ -333,11 +333,13 @@ export class IPCServer extends EventEmitter<ServerEvents> {
 
   /** One timer for the heartbeats of all. */
   #beat(): void {
-    if (this.#heartbeat !== undefined || this.#settings.heartbeatIntervalMs === 0) return;
-    const every = Math.max(10, Math.min(TICK_MS, this.#settings.heartbeatIntervalMs / 2));
+    if (this.#heartbeat !== undefined) return;
+    const half = this.#settings.heartbeatIntervalMs / 2;
+    const every = half === 0 ? TICK_MS : Math.max(10, Math.min(TICK_MS, half));
     this.#heartbeat = setInterval(() => {
       const now = this.#hub.clock();
       for (const peer of this.#peers) if (peer instanceof NativePeer) peer.tick(now);
+      this.#hub.setClock();
       this.#hub.applications.sweep();
     }, every).unref();
   }

@@ -10,7 +10,7 @@ import type { Publication } from './publication.ts';
 import type { Subscriber } from './subscriber.ts';
 import type { ForwardedCall } from './forwarded-call.ts';
 
-export interface PublishOptions {
+export interface ChannelPublishOptions {
   /** Keep as the channel's last value for late subscribers. Default: the channel's `retain`. */
   readonly retain?: boolean;
 }
@@ -32,7 +32,7 @@ export interface ServerBroker {
   readonly publication: Publication;
   readonly context: Peer;
   readonly request: ForwardedCall;
-  readonly publishOptions: PublishOptions | undefined;
+  readonly publishOptions: ChannelPublishOptions | undefined;
   readonly published: Published;
 }
 
