@@ -80,6 +80,8 @@ export function readOptions(entries) {
   const tables = new Map();
   /** @type {Set<string>} */
   const referred = new Set();
+  /** @type {Map<string, ts.Symbol>} */
+  const seen = new Map();
   for (const entry of entries) {
     const source = program.getSourceFile(entry);
     const module = source === undefined ? undefined : checker.getSymbolAtLocation(source);
@@ -87,6 +89,10 @@ export function readOptions(entries) {
     for (const exported of checker.getExportsOfModule(module)) {
       if (!DOCUMENTED.test(exported.name)) continue;
       const symbol = exported.flags & ts.SymbolFlags.Alias ? checker.getAliasedSymbol(exported) : exported;
+      if ((seen.get(exported.name) ?? symbol) !== symbol) {
+        throw new Error(`${entry}: another entry exports other options as ${exported.name}`);
+      }
+      seen.set(exported.name, symbol);
       if (symbol.flags & (ts.SymbolFlags.Interface | ts.SymbolFlags.TypeAlias)) {
         tables.set(exported.name, rowsOf(symbol, checker));
         for (const name of referredTo(symbol, checker)) referred.add(name);

@@ -4,9 +4,13 @@ import { integerOption, invalidOption, stringOption } from '../base/options.ts';
 
 /** Options of a TLS connection, as `tls.connect` takes them. */
 export interface TlsOptions {
+  /** Authorities to trust, as PEM, in place of the system's. */
   readonly ca?: string | Uint8Array | readonly (string | Uint8Array)[];
+  /** Certificate to show to the server, as PEM: for mutual TLS. */
   readonly cert?: string | Uint8Array;
+  /** Private key of the certificate, as PEM. */
   readonly key?: string | Uint8Array;
+  /** What the private key is encrypted with. */
   readonly passphrase?: string;
   /** Name to check the certificate against. Default: the host. */
   readonly servername?: string;

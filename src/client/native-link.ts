@@ -1,7 +1,7 @@
 // One connection to a server, as the client sees it: the handshake, what goes out, and what an incoming
 // frame means. It holds nothing that outlives the connection.
 
-import { errorFromWire, ipcError, IPCError } from '../base/errors.ts';
+import { errorFromWire, type IPCError, ipcError } from '../base/errors.ts';
 import type { Connection, ConnectionOwner } from '../connection/connection.ts';
 import type { Frame } from '../protocol/codec.ts';
 import {
@@ -316,7 +316,7 @@ export class NativeLink implements ConnectionOwner, StreamLink, AnswerLink, Subs
         this.#tasks.get(frame.id)?.stop(ipcError('REMOTE_CANCELLED', 'the caller has cancelled'), true);
         return;
       case FrameType.LOST:
-        this.#subscriptions.get(frame.id)?.missed(frame.value, String(readFields(frame)['cause'] ?? ''));
+        this.#subscriptions.get(frame.id)?.missed(frame.value, textField(readFields(frame)['cause']));
         return;
       case FrameType.PONG: {
         const pending = this.#pings.get(frame.id);
@@ -506,4 +506,9 @@ function goodbyeError(frame: Frame): IPCError {
         cause: error,
         details: { ...error.details, code, retry },
       });
+}
+
+/** A text of a frame's fields; empty where the server left it out. */
+function textField(value: unknown): string {
+  return typeof value === 'string' ? value : '';
 }

@@ -9,13 +9,13 @@ export interface Platform {
   /** Opens a wire. Rejects with a `NETWORK_*` error, and with the signal's reason once it fires. */
   connect(address: Address, signal: AbortSignal): Promise<Wire>;
   /** Milliseconds, monotonic. */
-  clock(): number;
+  readonly clock: () => number;
   /** Milliseconds since the epoch. */
-  now(): number;
+  readonly now: () => number;
   /** From 0 up to 1: for jitter only. */
-  random(): number;
+  readonly random: () => number;
   /** Runs its argument when the present turn of the event loop has ended. */
-  defer(run: () => void): void;
+  readonly defer: (run: () => void) => void;
   readonly setTimer: SetTimer;
   readonly allocate: Allocate;
   /** An error that nobody listens for. */

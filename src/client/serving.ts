@@ -106,7 +106,7 @@ export class Task extends Due implements HandlerContext {
     this.stop(ipcError('TIME_OUT', 'the caller has stopped waiting'), false);
   }
 
-  async #settle(result: object): Promise<void> {
+  async #settle(result: object | PromiseLike<unknown>): Promise<void> {
     const value: unknown = await result;
     if (typeof value === 'object' && value !== null && Symbol.asyncIterator in value) {
       await this.#stream(value as AsyncIterable<unknown>);

@@ -148,16 +148,20 @@ export class Connection {
   #deliver(frames: readonly Frame[], now: number, fault: unknown): void {
     try {
       if (frames.length > 0) this.#owner?.frames(frames, now);
-      if (fault !== undefined) throw fault;
+      if (fault !== undefined) this.#fail(fault);
     } catch (thrown) {
-      const error = toError(thrown);
-      this.close(
-        error instanceof IPCError
-          ? error
-          : ipcError('SYSTEM_UNEXPECTED', `unexpected: ${error.message}`, { cause: error }),
-      );
+      this.#fail(thrown);
     }
     if (this.writer.pendingBytes > 0 && !this.#ended) this.touch();
+  }
+
+  #fail(thrown: unknown): void {
+    const error = toError(thrown);
+    this.close(
+      error instanceof IPCError
+        ? error
+        : ipcError('SYSTEM_UNEXPECTED', `unexpected: ${error.message}`, { cause: error }),
+    );
   }
 
   #closed(cause: Error | undefined): void {

@@ -139,7 +139,8 @@ function kindOf(value: unknown): string {
   if (Array.isArray(value)) return 'an array';
   if (typeof value === 'string') return `'${clip(value)}'`;
   if (typeof value === 'object') return value instanceof Uint8Array ? 'bytes' : 'an object';
-  return typeof value === 'bigint' ? 'a large integer' : String(value);
+  if (typeof value === 'bigint') return 'a large integer';
+  return typeof value === 'number' || typeof value === 'boolean' ? String(value) : typeof value;
 }
 
 function clip(value: string): string {

@@ -11,6 +11,9 @@ export {
   TimeoutError,
 } from '../base/errors.ts';
 export { ERROR_CODES, type ErrorCode } from '../base/error-codes.ts';
+export type { ApplicationOptions } from '../broker/application-options.ts';
+export type { ChannelOptions } from '../broker/channel-options.ts';
+export type { Limits } from '../protocol/limits.ts';
 export { Application } from '../broker/application.ts';
 export { Channel } from '../broker/channel.ts';
 export { Message, MessageType } from '../protocol/messages.ts';

@@ -38,7 +38,7 @@ export class LegacyPeer extends Peer implements Owed {
     this.#wire = wire;
     this.#heardAt = hub.clock();
     this.#outflow = new Outflow(wire, options, () => this.flushSubscribers());
-    this.#cutter = new FrameCutter(hub.options.limits.messageBytesMax, Buffer.allocUnsafe);
+    this.#cutter = new FrameCutter(hub.options.limits.messageBytesMax, (size) => Buffer.allocUnsafe(size));
   }
 
   get lastActivity(): number {

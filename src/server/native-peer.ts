@@ -1,7 +1,7 @@
 // A client on the native protocol: what each of its frames means. The switch lives here; what is done is
 // the hub's business.
 
-import { errorFromWire, ipcError, IPCError } from '../base/errors.ts';
+import { errorFromWire, type IPCError, ipcError } from '../base/errors.ts';
 import type { Connection, ConnectionOwner } from '../connection/connection.ts';
 import type { Frame } from '../protocol/codec.ts';
 import { CreditKind, FrameFlag, FrameType, frameTypeName } from '../protocol/frame-types.ts';

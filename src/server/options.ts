@@ -12,7 +12,14 @@ import type { EndpointAddress } from './endpoint.ts';
 
 /** An address to listen on, besides `host` and `port`. */
 export type ListenOptions =
-  | { readonly host?: string; readonly port: number; readonly tls?: TlsOptions }
+  | {
+      /** Host name or address. Default `localhost`. */
+      readonly host?: string;
+      /** TCP port, 0 to 65535; 0 takes a free one. */
+      readonly port: number;
+      /** Certificate and key; and `ca` with `requestCert` for mutual TLS. */
+      readonly tls?: TlsOptions;
+    }
   | {
       /** Unix socket, or Windows named pipe (`\\.\pipe\NAME`). At most 107 bytes. */
       readonly path: string;

@@ -1,7 +1,7 @@
 // The way of a publish through the server: screened, routed by the broker, offered to every subscriber's
 // outbox, and the publisher's credit given back when nobody holds it up.
 
-import { ipcError, IPCError } from '../base/errors.ts';
+import { type IPCError, ipcError } from '../base/errors.ts';
 import { publish } from '../broker/router.ts';
 import type { Frame } from '../protocol/codec.ts';
 import { FrameFlag } from '../protocol/frame-types.ts';

@@ -21,7 +21,7 @@ import { type ConnectionManager, MemoryConnectionManager } from './connection-ma
 import { lookAt } from './door.ts';
 import { Endpoint } from './endpoint.ts';
 import { Hub } from './hub.ts';
-import { LegacyPeer } from './legacy-peer.ts';
+import type { LegacyPeer } from './legacy-peer.ts';
 import { NativePeer } from './native-peer.ts';
 import { type ServerOptions, type ServerSettings, serverSettings } from './options.ts';
 import type { Peer } from './peer.ts';
@@ -92,8 +92,8 @@ export class IPCServer extends EventEmitter<ServerEvents> {
       role: 'server',
       limits,
       heartbeatIntervalMs,
-      allocate: Buffer.allocUnsafe,
-      pool: new SlabPool(Buffer.allocUnsafeSlow),
+      allocate: (size) => Buffer.allocUnsafe(size),
+      pool: new SlabPool((size) => Buffer.allocUnsafeSlow(size)),
       turn: new Turn(setImmediate),
       congestedBytes: CONGESTED_BYTES,
       clock,

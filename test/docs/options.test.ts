@@ -30,6 +30,7 @@ const DOORS: Readonly<Record<string, (options: Settings) => object>> = {
 const CHECKED_ELSEWHERE: Readonly<Record<string, string>> = {
   ListenOptions: 'a union of addresses: test/integration of the server listens on each kind',
   PublishOptions: 'checked with each publish',
+  ChannelPublishOptions: 'checked with each publish',
   RequestOptions: 'checked with each request',
   SendRequestOptions: 'checked with each request',
   ServeOptions: 'checked by serve()',
