@@ -67,7 +67,7 @@ export function showAddress(address: Address): string {
       return `${address.kind}://${address.host.includes(':') ? `[${address.host}]` : address.host}:${address.port}`;
     case 'unix':
       return `unix:${address.path}`;
-    case 'websocket':
+    default:
       return address.url;
   }
 }

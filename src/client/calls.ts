@@ -151,7 +151,7 @@ const SLOTS = 4096;
  * rest, which have been waiting for long, live in a map.
  */
 export class CallTable {
-  readonly #slots: (Pending | undefined)[] = new Array<Pending | undefined>(SLOTS).fill(undefined);
+  readonly #slots: (Pending | undefined)[] = Array.from({ length: SLOTS });
   readonly #overflow = new Map<number, Pending>();
   readonly #held = new Set<number>();
   #lastId = 0;

@@ -4,16 +4,18 @@
 
 import { ipcError, IPCError } from '../base/errors.ts';
 import { invalidOption } from '../base/options.ts';
-import type { Connection } from '../connection/connection.ts';
+import { Connection } from '../connection/connection.ts';
 import { Turn } from '../connection/turn.ts';
 import type { Message } from '../protocol/messages.ts';
 import { checkChannelName } from '../protocol/names.ts';
 import { encodePayload, decodePayload, type PayloadCodec } from '../protocol/payload.ts';
 import { SlabPool } from '../session/slab-pool.ts';
+import type { Wire } from '../transports/wire.ts';
 import type { Pending } from './calls.ts';
 import { type Disposer, disposer, Listeners } from './listeners.ts';
 import { Lifecycle, type LifecycleOwner } from './lifecycle.ts';
-import { type LinkOwner, NativeLink } from './native-link.ts';
+import type { Link, LinkOwner } from './link.ts';
+import { NativeLink } from './native-link.ts';
 import { OfflineQueue } from './offline-queue.ts';
 import type { ClientSettings } from './options.ts';
 import type { Platform } from './platform.ts';
@@ -33,6 +35,9 @@ export interface ClientEvents {
   readonly error: [error: IPCError];
 }
 
+/** What the system may hold before the connection counts as congested. */
+const CONGESTED_BYTES = 1024 * 1024;
+
 /** An offer to answer requests, through every connection. */
 export interface Service {
   readonly channel: string;
@@ -41,27 +46,30 @@ export interface Service {
   id: number;
 }
 
-export class ClientCore implements LinkOwner, LifecycleOwner<NativeLink>, SubscriptionOwner {
+export class ClientCore implements LinkOwner, LifecycleOwner, SubscriptionOwner {
   readonly settings: ClientSettings;
   readonly times: Timekeeper;
-  readonly lifecycle: Lifecycle<NativeLink>;
+  readonly lifecycle: Lifecycle;
   readonly events: { readonly [K in keyof ClientEvents]: Listeners<ClientEvents[K]> };
   readonly subscriptions = new Set<Subscription>();
   readonly services = new Map<string, Service>();
   readonly handlers = new Map<string, RequestHandler>();
   /** The connection, while it is online. */
-  live: NativeLink | undefined;
+  live: Link | undefined;
   readonly #platform: Platform;
-  readonly #queue: OfflineQueue<NativeLink>;
+  readonly #queue: OfflineQueue<Link>;
   readonly #notified = new Map<string, Listeners<[Message]>>();
+  readonly #pool: SlabPool;
+  readonly #turn: Turn;
   #connections = 0;
 
   constructor(settings: ClientSettings, platform: Platform) {
     this.settings = settings;
     this.#platform = platform;
     this.times = new Timekeeper(platform.clock, platform.setTimer);
-    const pool = new SlabPool(platform.allocate);
-    this.lifecycle = new Lifecycle(this, settings, platform, this.times, pool, new Turn(platform.defer));
+    this.#pool = new SlabPool(platform.allocate);
+    this.#turn = new Turn(platform.defer);
+    this.lifecycle = new Lifecycle(this, settings, platform, this.times);
     this.#queue = new OfflineQueue(settings.offlineQueueBytesMax);
     const failed = (thrown: unknown) => this.#listenerFailed(thrown);
     this.events = {
@@ -78,6 +86,10 @@ export class ClientCore implements LinkOwner, LifecycleOwner<NativeLink>, Subscr
 
   get appId(): string {
     return this.settings.appId;
+  }
+
+  get hello(): object {
+    return this.settings.hello;
   }
 
   get codec(): PayloadCodec | undefined {
@@ -134,7 +146,7 @@ export class ClientCore implements LinkOwner, LifecycleOwner<NativeLink>, Subscr
    * Keeps an operation until there is a connection. `drop` is told why it will never be done. Throws when
    * nothing will connect, when the options say to fail, and when too much waits.
    */
-  later(value: unknown, run: (link: NativeLink, value: unknown) => void, drop: (error: IPCError) => void): void {
+  later(value: unknown, run: (link: Link, value: unknown) => void, drop: (error: IPCError) => void): void {
     const { state } = this.lifecycle;
     if (state === 'idle' && this.#connections === 0) {
       throw ipcError('USAGE_NOT_CONNECTED', 'the client is not connected: await connect() first');
@@ -144,7 +156,7 @@ export class ClientCore implements LinkOwner, LifecycleOwner<NativeLink>, Subscr
     // As it is now, whatever happens to the object later; and an error about it is thrown here.
     const { content, bytes } = encodePayload(value, this.codec);
     const kept = decodePayload(content, bytes.slice(), this.codec);
-    const guarded = (link: NativeLink) => {
+    const guarded = (link: Link) => {
       try {
         run(link, kept);
       } catch (thrown) {
@@ -218,19 +230,30 @@ export class ClientCore implements LinkOwner, LifecycleOwner<NativeLink>, Subscr
     else this.#platform.warn(error);
   }
 
-  link(connection: Connection): NativeLink {
+  link(wire: Wire): Link {
+    const { limits, heartbeatIntervalMs } = this.settings;
+    const connection = new Connection(wire, {
+      role: 'client',
+      limits,
+      heartbeatIntervalMs,
+      allocate: this.#platform.allocate,
+      pool: this.#pool,
+      turn: this.#turn,
+      clock: this.#platform.clock,
+      congestedBytes: CONGESTED_BYTES,
+    });
     return new NativeLink(this, connection);
   }
 
-  opened(link: NativeLink): void {
+  opened(link: Link): void {
     this.lifecycle.opened(link);
   }
 
-  closed(link: NativeLink, error: IPCError): void {
+  closed(link: Link, error: IPCError): void {
     this.lifecycle.lost(link, error);
   }
 
-  online(link: NativeLink): void {
+  online(link: Link): void {
     this.live = link;
     this.#connections += 1;
     for (const subscription of this.subscriptions) this.#restore(link, subscription);
@@ -264,7 +287,7 @@ export class ClientCore implements LinkOwner, LifecycleOwner<NativeLink>, Subscr
     this.services.clear();
   }
 
-  #restore(link: NativeLink, subscription: Subscription): void {
+  #restore(link: Link, subscription: Subscription): void {
     link.subscribe(subscription).catch((error: IPCError) => {
       // The next connection restores it.
       if (error.code === 'NETWORK_LOST' || error.code === 'USAGE_CLOSED') return;
@@ -275,7 +298,7 @@ export class ClientCore implements LinkOwner, LifecycleOwner<NativeLink>, Subscr
     });
   }
 
-  #offer(link: NativeLink, service: Service): void {
+  #offer(link: Link, service: Service): void {
     const { id, acknowledged } = link.serve(service.fields);
     service.id = id;
     acknowledged.catch((error: IPCError) => {

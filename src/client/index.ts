@@ -16,7 +16,7 @@ export { Message, type MessageDict, type MessageFields, MessageType } from '../p
 export type { PayloadCodec } from '../protocol/payload.ts';
 export type { OutboxPolicy } from '../protocol/policies.ts';
 export type { TlsOptions } from './address.ts';
-export type { PublishOptions, RequestOptions, SendRequestOptions, ServeOptions } from './client.ts';
+export type { PublishOptions, RequestOptions, SendRequestOptions, ServeOptions } from './operation-options.ts';
 export type { ClientEvents } from './core.ts';
 export type { ConnectionInfo, Health } from './info.ts';
 export { FrameworkClient, IPCClient } from './ipc-client.ts';

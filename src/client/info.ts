@@ -50,7 +50,7 @@ export function connectionInfo(core: ClientCore): ConnectionInfo {
     services: core.services.size,
     pending: link?.pending ?? 0,
     queuedBytes: core.queuedBytes,
-    bytesIn: link?.connection.bytesIn ?? 0,
-    bytesOut: link?.connection.bytesOut ?? 0,
+    bytesIn: link?.bytesIn ?? 0,
+    bytesOut: link?.bytesOut ?? 0,
   };
 }

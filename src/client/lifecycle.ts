@@ -2,11 +2,9 @@
 // up. The states are data; everything that happens goes through the table.
 
 import { abortError, ipcError, IPCError, toError } from '../base/errors.ts';
-import { Connection } from '../connection/connection.ts';
-import type { Turn } from '../connection/turn.ts';
-import type { SlabPool } from '../session/slab-pool.ts';
 import type { Wire } from '../transports/wire.ts';
 import { showAddress } from './address.ts';
+import type { Link } from './link.ts';
 import { type ClientSettings, RECONNECT_DELAY_MS_MAX } from './options.ts';
 import type { Platform } from './platform.ts';
 import { Due, type Timekeeper } from './timekeeper.ts';
@@ -29,15 +27,10 @@ export const CLIENT_TRANSITIONS: Readonly<Record<ClientState, readonly ClientSta
 /** How long a server may take to answer a goodbye. */
 const CLOSE_TIMEOUT_MS = 2000;
 
-/** One connection, whatever it speaks. */
-export interface LifecycleLink {
-  readonly connection: Connection;
-  open(hello: object): void;
-}
-
-export interface LifecycleOwner<L extends LifecycleLink> {
-  link(connection: Connection): L;
-  online(link: L): void;
+export interface LifecycleOwner {
+  /** Makes a connection of a wire; its handshake begins with `open`. */
+  link(wire: Wire): Link;
+  online(link: Link): void;
   /** `returning`: it will be tried to come back. */
   offline(error: IPCError, returning: boolean): void;
   reconnecting(attempt: number, delayMs: number, cause: IPCError): void;
@@ -60,15 +53,13 @@ class Alarm extends Due {
   }
 }
 
-export class Lifecycle<L extends LifecycleLink> {
-  readonly #owner: LifecycleOwner<L>;
+export class Lifecycle {
+  readonly #owner: LifecycleOwner;
   readonly #settings: ClientSettings;
   readonly #platform: Platform;
   readonly #times: Timekeeper;
-  readonly #pool: SlabPool;
-  readonly #turn: Turn;
   #state: ClientState = 'idle';
-  #link: L | undefined;
+  #link: Link | undefined;
   #waiters: Waiter[] = [];
   #attempt = 0;
   #abort: AbortController | undefined;
@@ -76,23 +67,14 @@ export class Lifecycle<L extends LifecycleLink> {
   #closed: Promise<void> | undefined;
   #closedDone: (() => void) | undefined;
   readonly #connectAlarm = new Alarm(() => this.#tooLate());
-  readonly #closeAlarm = new Alarm(() => this.#link?.connection.destroy(closedError()));
+  readonly #closeAlarm = new Alarm(() => this.#link?.destroy(closedError()));
   readonly #heartbeat = new Alarm(() => this.#beat());
 
-  constructor(
-    owner: LifecycleOwner<L>,
-    settings: ClientSettings,
-    platform: Platform,
-    times: Timekeeper,
-    pool: SlabPool,
-    turn: Turn,
-  ) {
+  constructor(owner: LifecycleOwner, settings: ClientSettings, platform: Platform, times: Timekeeper) {
     this.#owner = owner;
     this.#settings = settings;
     this.#platform = platform;
     this.#times = times;
-    this.#pool = pool;
-    this.#turn = turn;
   }
 
   get state(): ClientState {
@@ -127,7 +109,7 @@ export class Lifecycle<L extends LifecycleLink> {
           this.#closedDone = resolve;
         });
         this.#times.add(this.#closeAlarm, CLOSE_TIMEOUT_MS);
-        this.#link?.connection.close(error);
+        this.#link?.close(error);
         return this.#closed;
       default:
         this.#stop(error);
@@ -136,7 +118,7 @@ export class Lifecycle<L extends LifecycleLink> {
   }
 
   /** The handshake of a connection is done. */
-  opened(link: L): void {
+  opened(link: Link): void {
     if (link !== this.#link) return;
     this.#times.remove(this.#connectAlarm);
     this.#abort = undefined;
@@ -149,7 +131,7 @@ export class Lifecycle<L extends LifecycleLink> {
   }
 
   /** A connection has gone, wherever it stood. */
-  lost(link: L, error: IPCError): void {
+  lost(link: Link, error: IPCError): void {
     if (link !== this.#link) return;
     this.#link = undefined;
     if (this.#state === 'closing') {
@@ -179,19 +161,8 @@ export class Lifecycle<L extends LifecycleLink> {
       wire.destroy();
       return;
     }
-    const { limits, heartbeatIntervalMs } = this.#settings;
-    const connection = new Connection(wire, {
-      role: 'client',
-      limits,
-      heartbeatIntervalMs,
-      allocate: this.#platform.allocate,
-      pool: this.#pool,
-      turn: this.#turn,
-      clock: this.#platform.clock,
-      congestedBytes: 1024 * 1024,
-    });
-    this.#link = this.#owner.link(connection);
-    this.#link.open(this.#settings.hello);
+    this.#link = this.#owner.link(wire);
+    this.#link.open();
   }
 
   #tooLate(): void {
@@ -199,7 +170,7 @@ export class Lifecycle<L extends LifecycleLink> {
     const stage = this.#link === undefined ? 'connected' : 'answered the handshake';
     const error = ipcError('TIME_OUT', `${showAddress(address)} has not ${stage} within ${connectionTimeoutMs} ms`);
     if (this.#link === undefined) this.#abort?.abort(error);
-    else this.#link.connection.destroy(error);
+    else this.#link.destroy(error);
   }
 
   /** An attempt has failed, or the connection broke. */
@@ -239,7 +210,7 @@ export class Lifecycle<L extends LifecycleLink> {
     this.#link = undefined;
     this.#rest(error);
     abort?.abort(error);
-    link?.connection.destroy(error);
+    link?.destroy(error);
   }
 
   #settle(): void {
@@ -259,15 +230,9 @@ export class Lifecycle<L extends LifecycleLink> {
   }
 
   #beat(): void {
-    const connection = this.#link?.connection;
-    if (connection === undefined || this.#state !== 'online') return;
+    if (this.#link === undefined || this.#state !== 'online') return;
     this.#times.add(this.#heartbeat, this.#settings.heartbeatIntervalMs / 2);
-    const result = connection.session.tick(this.#platform.clock());
-    if (result === 'pinged') connection.touch();
-    if (result === 'dead') {
-      const silentMs = Math.round(this.#platform.clock() - connection.session.heardAt);
-      connection.destroy(ipcError('PEER_SILENT', `nothing was heard from the server for ${silentMs} ms`));
-    }
+    this.#link.heartbeat(this.#platform.clock());
   }
 
   #wait(signal: AbortSignal | undefined): Promise<void> {

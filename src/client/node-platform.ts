@@ -48,7 +48,7 @@ function connect(address: Address, signal: AbortSignal): Promise<Wire> {
       );
     case 'unix':
       return connectUnix(address, signal);
-    case 'websocket':
+    default:
       return connectWebSocket(address.url, copied(address.tls), signal).catch((error: unknown) => {
         throw signal.aborted ? abortError(signal) : connectFailed(address, toError(error));
       });

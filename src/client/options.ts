@@ -78,7 +78,7 @@ export interface ClientSettings {
 
 export const TIMEOUT_MS_MAX = 0x7fff_ffff;
 export const RECONNECT_DELAY_MS_MAX = 30_000;
-const BYTES_MAX = 0x4000_0000;
+export const BYTES_MAX = 0x4000_0000;
 const MIB = 1024 * 1024;
 
 const KNOWN = [

@@ -1,11 +1,17 @@
-// What a client publishes on one channel of one connection: its number, its credit, and what waits for
+// What a client publishes on a connection: its channels by number, their credit, and what waits for
 // credit. docs/protocol.md, "Credit".
 
+import { ipcError } from '../base/errors.ts';
+import type { Connection } from '../connection/connection.ts';
+import { FrameType } from '../protocol/frame-types.ts';
+import { checkChannelName } from '../protocol/names.ts';
+import type { EncodedPayload } from '../protocol/payload.ts';
 import { SendCredit } from '../session/credit.ts';
-import type { Acknowledgement } from './calls.ts';
+import { CREDIT_OVERHEAD_BYTES } from '../session/session.ts';
+import type { Acknowledgement, CallTable, Pending } from './calls.ts';
 
 /** A publish that waits for credit. */
-export interface QueuedPublish {
+interface QueuedPublish {
   readonly flags: number;
   readonly content: number;
   readonly bytes: Uint8Array;
@@ -13,17 +19,15 @@ export interface QueuedPublish {
 }
 
 /** A channel under its number of this connection. */
-export class OutgoingChannel {
+class OutgoingChannel {
   readonly number: number;
-  readonly name: string;
   readonly credit: SendCredit;
   readonly #ready: (() => void)[] = [];
   #queue: QueuedPublish[] = [];
   #head = 0;
 
-  constructor(number: number, name: string, windowBytes: number) {
+  constructor(number: number, windowBytes: number) {
     this.number = number;
-    this.name = name;
     this.credit = new SendCredit(windowBytes);
   }
 
@@ -47,7 +51,6 @@ export class OutgoingChannel {
     return first;
   }
 
-  /** Calls `run` when it is open, or when the connection has ended. */
   whenOpen(run: () => void): void {
     this.#ready.push(run);
   }
@@ -55,4 +58,113 @@ export class OutgoingChannel {
   wake(): void {
     for (const run of this.#ready.splice(0)) run();
   }
+}
+
+export class Outgoing {
+  readonly #connection: Connection;
+  readonly #calls: CallTable;
+  readonly #queueBytesMax: number;
+  readonly #byName = new Map<string, OutgoingChannel>();
+  readonly #byNumber: OutgoingChannel[] = [];
+  #windowBytes = 0;
+  #queuedBytes = 0;
+
+  constructor(connection: Connection, calls: CallTable, queueBytesMax: number) {
+    this.#connection = connection;
+    this.#calls = calls;
+    this.#queueBytesMax = queueBytesMax;
+  }
+
+  get queuedBytes(): number {
+    return this.#queuedBytes;
+  }
+
+  /** The server has said how much credit each channel begins with. */
+  begin(windowBytes: number): void {
+    this.#windowBytes = windowBytes;
+  }
+
+  /** The channel by its name; declared at its first use. */
+  channel(name: string): OutgoingChannel {
+    const known = this.#byName.get(name);
+    if (known !== undefined) return known;
+    checkChannelName(name);
+    const made = new OutgoingChannel(this.#byNumber.length + 1, this.#windowBytes);
+    this.#byNumber.push(made);
+    this.#byName.set(name, made);
+    this.#connection.session.declare(made.number, name);
+    return made;
+  }
+
+  /** Publishes, or keeps it until there is credit. Throws `LIMIT_OUTBOX` when too much waits. */
+  publish(channel: string, flags: number, payload: EncodedPayload, confirm: Acknowledgement | undefined): void {
+    const out = this.channel(channel);
+    if (out.open) {
+      this.#send(out, flags, payload.content, payload.bytes, confirm);
+      return;
+    }
+    const bytes = payload.bytes.length + CREDIT_OVERHEAD_BYTES;
+    if (this.#queuedBytes + bytes > this.#queueBytesMax) {
+      throw ipcError(
+        'LIMIT_OUTBOX',
+        `${this.#queuedBytes} bytes wait to be published; await publishReady('${channel}')`,
+        { details: { channel, waitingBytes: this.#queuedBytes, bytesMax: this.#queueBytesMax } },
+      );
+    }
+    this.#queuedBytes += bytes;
+    out.push({ flags, content: payload.content, bytes: payload.bytes, confirm });
+  }
+
+  /** The server has granted credit. */
+  granted(channel: number, bytes: number): void {
+    const out = this.#byNumber[channel - 1];
+    if (out === undefined) {
+      throw ipcError('PEER_UNEXPECTED_FRAME', `credit for channel ${channel}, which was not declared`);
+    }
+    out.credit.grant(bytes);
+    while (out.credit.open) {
+      const queued = out.shift();
+      if (queued === undefined) break;
+      this.#queuedBytes -= queued.bytes.length + CREDIT_OVERHEAD_BYTES;
+      if (queued.confirm?.settled === true) continue;
+      this.#send(out, queued.flags, queued.content, queued.bytes, queued.confirm);
+    }
+    if (out.open) out.wake();
+  }
+
+  /** The connection has gone: gives those who wait for what was never sent. */
+  end(): Pending[] {
+    const waiting: Pending[] = [];
+    for (const out of this.#byNumber) {
+      for (let queued = out.shift(); queued !== undefined; queued = out.shift()) {
+        if (queued.confirm !== undefined) waiting.push(queued.confirm);
+      }
+    }
+    this.#queuedBytes = 0;
+    return waiting;
+  }
+
+  wake(): void {
+    for (const out of this.#byNumber) out.wake();
+  }
+
+  #send(
+    out: OutgoingChannel,
+    flags: number,
+    content: number,
+    bytes: Uint8Array,
+    confirm: Acknowledgement | undefined,
+  ): void {
+    let id = 0;
+    if (confirm !== undefined) {
+      id = this.#calls.add(confirm);
+      confirm.link = this.#unanswered;
+    }
+    out.credit.spend(bytes.length + CREDIT_OVERHEAD_BYTES);
+    this.#connection.writer.frame(FrameType.PUBLISH, flags, content, id, out.number, 0, bytes);
+    this.#connection.touch();
+  }
+
+  /** A publish cannot be taken back: nobody waits for its answer any more, that is all. */
+  readonly #unanswered = { forget: (id: number) => void this.#calls.take(id) };
 }

@@ -7,7 +7,7 @@ import type { SetTimer } from './timekeeper.ts';
 
 export interface Platform {
   /** Opens a wire. Rejects with a `NETWORK_*` error, and with the signal's reason once it fires. */
-  connect(address: Address, signal: AbortSignal): Promise<Wire>;
+  readonly connect: (address: Address, signal: AbortSignal) => Promise<Wire>;
   /** Milliseconds, monotonic. */
   readonly clock: () => number;
   /** Milliseconds since the epoch. */
@@ -19,5 +19,5 @@ export interface Platform {
   readonly setTimer: SetTimer;
   readonly allocate: Allocate;
   /** An error that nobody listens for. */
-  warn(error: Error): void;
+  readonly warn: (error: Error) => void;
 }

@@ -168,16 +168,15 @@ export class Subscription<T = unknown> implements AsyncIterableIterator<Message<
     this.id = 0;
   }
 
-  /** A message has arrived. */
-  deliver(message: Message<T>, frame: Frame): void {
+  /** A message has arrived. False when the sender had no credit for it. */
+  deliver(message: Message<T>, frame: Frame): boolean {
     const bytes = frame.payloadBytes + CREDIT_OVERHEAD_BYTES;
-    if (!this.#credit.receive(bytes)) {
-      throw ipcError('PEER_FLOW_CONTROL', `more was delivered on '${this.pattern}' than the credit allowed`);
-    }
+    const legal = this.#credit.receive(bytes);
     this.#received += 1;
     this.#heldBytes += bytes;
     if (this.#handler !== undefined) this.#handle(this.#handler, message, bytes);
     else this.#enqueue(message, bytes);
+    return legal;
   }
 
   /** Messages were dropped on the way. */

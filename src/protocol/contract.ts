@@ -7,8 +7,8 @@ export interface AnyContract {
   readonly events: Readonly<Record<string, unknown>>;
 }
 
-type Requests<C> = C extends { readonly requests: infer R } ? R : Record<never, never>;
-type Events<C> = C extends { readonly events: infer E } ? E : Record<never, never>;
+type Requests<C> = C extends { readonly requests: infer R } ? R : never;
+type Events<C> = C extends { readonly events: infer E } ? E : never;
 
 /** Channels of a contract that take requests. */
 export type RequestChannel<C> = keyof Requests<C> & string;

@@ -1,6 +1,7 @@
-// What the server says about itself at the beginning, checked: a peer may say anything.
+// What the server says about itself at the beginning, and about why it ends, checked: a peer may say
+// anything.
 
-import { ipcError } from '../base/errors.ts';
+import { errorFromWire, type IPCError, ipcError } from '../base/errors.ts';
 import type { Frame } from '../protocol/codec.ts';
 import { readFields } from '../session/session.ts';
 
@@ -45,4 +46,16 @@ function size(fields: Readonly<Record<string, unknown>>, name: string, min: numb
 
 function malformed(name: string, expected: string) {
   return ipcError('PEER_MALFORMED_FRAME', `WELCOME: ${name} is not ${expected}`, { details: { member: name } });
+}
+
+/** Why the server hangs up. A code of a newer server keeps what it says about coming back. */
+export function goodbyeError(frame: Frame): IPCError {
+  const { code, message, retry } = readFields(frame);
+  const error = errorFromWire(String(code), String(message));
+  return error.retry === retry || typeof retry !== 'boolean'
+    ? error
+    : ipcError(retry ? 'REMOTE_CLOSED' : error.code, error.message, {
+        cause: error,
+        details: { ...error.details, code, retry },
+      });
 }

@@ -1,0 +1,119 @@
+// What every client has, whatever it does on its channels: connecting, events, and what it can tell
+// about itself.
+
+import { abortError, ipcError, type IPCError, toError } from '../base/errors.ts';
+import { invalidOption, knownOptions } from '../base/options.ts';
+import { Acknowledgement } from './calls.ts';
+import { ClientCore, type ClientEvents } from './core.ts';
+import { type ConnectionInfo, connectionInfo, type Health } from './info.ts';
+import type { Disposer } from './listeners.ts';
+import { type ClientOptions, readClientOptions, signalOption, timeoutOption } from './options.ts';
+import type { Platform } from './platform.ts';
+
+const PING_TIMEOUT_MS = 2000;
+
+export class BaseClient implements AsyncDisposable {
+  /** @internal */
+  protected readonly core: ClientCore;
+
+  constructor(appId: string, options: ClientOptions, platform: Platform) {
+    const settings = readClientOptions(appId, options);
+    this.core = new ClientCore(settings, platform);
+    settings.signal?.addEventListener('abort', () => void this.disconnect(), { once: true });
+  }
+
+  get appId(): string {
+    return this.core.appId;
+  }
+
+  get connected(): boolean {
+    return this.core.live !== undefined;
+  }
+
+  /** Given by the server, new for each connection; null while offline. */
+  get connectionId(): string | null {
+    return this.core.live?.welcome.connectionId ?? null;
+  }
+
+  isConnected(): boolean {
+    return this.connected;
+  }
+
+  /**
+   * Connects, and resolves when the server has welcomed the client. Calls at the same time share one
+   * attempt; when connected it resolves at once. One attempt is made: it is for the caller to try again.
+   *
+   * Rejects with `NETWORK_*`, `TIME_OUT`, `REMOTE_UNAUTHENTICATED`, `LIMIT_CONNECTIONS`, `PEER_VERSION` and
+   * the like, or with `TIME_CANCELLED` when the signal fires.
+   *
+   * @example
+   * ```ts
+   * await using client = new IPCClient('shop');
+   * await client.connect();
+   * ```
+   */
+  async connect(options: { readonly signal?: AbortSignal } = {}): Promise<void> {
+    knownOptions('connect', options, ['signal']);
+    const { signal } = this.core.settings;
+    if (signal?.aborted === true) throw abortError(signal);
+    await this.core.lifecycle.connect(signalOption('signal', options.signal));
+  }
+
+  /**
+   * Says goodbye and resolves when everything is closed. What is not answered rejects with `USAGE_CLOSED`,
+   * subscriptions end. Calling it again does no harm; `connect` begins anew.
+   */
+  disconnect(): Promise<void> {
+    return this.core.lifecycle.disconnect();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.disconnect();
+  }
+
+  /** Listens to what happens to the client; gives what takes the listener out again. */
+  on<K extends keyof ClientEvents>(event: K, listener: (...args: ClientEvents[K]) => void): Disposer {
+    const listeners = this.core.events[event];
+    if (listeners === undefined) throw invalidOption('event', event, Object.keys(this.core.events).join(', '));
+    return listeners.add(listener);
+  }
+
+  onConnected(listener: (...args: ClientEvents['connected']) => void): Disposer {
+    return this.on('connected', listener);
+  }
+
+  onDisconnected(listener: (...args: ClientEvents['disconnected']) => void): Disposer {
+    return this.on('disconnected', listener);
+  }
+
+  onError(listener: (...args: ClientEvents['error']) => void): Disposer {
+    return this.on('error', listener);
+  }
+
+  /** The time to the server and back, in milliseconds. Rejects with `TIME_OUT` after `timeout` milliseconds, default 2,000. */
+  async ping(timeout = PING_TIMEOUT_MS): Promise<number> {
+    const timeoutMs = timeoutOption(timeout, PING_TIMEOUT_MS);
+    const link = this.core.live;
+    if (link === undefined) throw ipcError('USAGE_NOT_CONNECTED', 'the client is not connected');
+    const call = new Acknowledgement(this.core.times);
+    call.limit(timeoutMs, undefined);
+    const begun = this.core.clock();
+    link.ping(call);
+    await call.promise;
+    return this.core.clock() - begun;
+  }
+
+  /** Whether the server answers now, and how fast. Never rejects. */
+  async healthCheck(): Promise<Health> {
+    try {
+      const latencyMs = await this.ping();
+      return { healthy: true, connected: true, latencyMs, error: null };
+    } catch (thrown) {
+      return { healthy: false, connected: this.connected, latencyMs: null, error: toError(thrown) as IPCError };
+    }
+  }
+
+  getConnectionInfo(): ConnectionInfo {
+    return connectionInfo(this.core);
+  }
+}
