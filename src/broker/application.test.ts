@@ -1,3 +1,5 @@
+// What an application promises: channels made once, limits, late subscribers, departures that leave nothing.
+
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import {

@@ -1,3 +1,5 @@
+// The table of applications: made once, listed, bounded, and given up when nobody wants them.
+
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { joined, subscriber, TestOutlet, testBroker, type TestTypes } from '../../test/support/broker-fixture.ts';

@@ -1,3 +1,5 @@
+// Numbers of channels: unique while in use, also after the largest.
+
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ChannelNumbers } from './channel-numbers.ts';

@@ -1,3 +1,5 @@
+// Options of channels and applications are checked at the door, and the error says which, what and why.
+
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { IPCError } from '../base/errors.ts';

@@ -1,3 +1,5 @@
+// The channels of an application are bounded: which are given up, when, and which never.
+
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { connection, subscriber, testBroker } from '../../test/support/broker-fixture.ts';

@@ -1,3 +1,5 @@
+// A channel as users hold it: handlers, subscribers, publishing, and what a removed one says.
+
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { connection, joined, subscriber, testBroker } from '../../test/support/broker-fixture.ts';

@@ -1,3 +1,5 @@
+// Middleware: the order, who is refused with what, and no promise where nothing is asynchronous.
+
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ipcError } from '../base/errors.ts';

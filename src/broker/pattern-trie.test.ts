@@ -1,3 +1,5 @@
+// The index of patterns, against two other ways of matching, and what it keeps when they are gone.
+
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';

@@ -1,3 +1,5 @@
+// Presence: who is told to be where, once, and what is said for those who went without goodbye.
+
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { connection, type TestConnection } from '../../test/support/broker-fixture.ts';

@@ -1,3 +1,5 @@
+// Retained values: the last one only, within the room of the application and of the server.
+
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';

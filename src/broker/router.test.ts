@@ -1,3 +1,5 @@
+// The way of one publish and of one request, from channel to receivers or to who answers.
+
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { connection, subscriber, testBroker, type TestTypes } from '../../test/support/broker-fixture.ts';

@@ -1,3 +1,5 @@
+// Subscriptions: one delivery each, removed one by one or with their connection, never with another's.
+
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { connection, subscriber, type TestSubscriber } from '../../test/support/broker-fixture.ts';

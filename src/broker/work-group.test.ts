@@ -1,3 +1,5 @@
+// Work groups: fair turns, the least busy first, bounds, and what a worker that goes leaves unanswered.
+
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';

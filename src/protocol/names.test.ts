@@ -1,3 +1,5 @@
+// The rules for names and patterns, each with what is refused, why and where.
+
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
