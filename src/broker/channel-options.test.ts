@@ -1,9 +1,8 @@
-// Options of channels and applications are checked at the door, and the error says which, what and why.
+// Options of channels are checked at the door, and the error says which, what and why.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { IPCError } from '../base/errors.ts';
-import { applicationSettings } from './application-options.ts';
 import { CHANNEL_DEFAULTS, channelSettings } from './channel-options.ts';
 
 test('what is not given is as in the fallback, and without one as in the defaults', () => {
@@ -28,25 +27,6 @@ test('a wrong option of a channel is named, with its value and what it may be', 
   for (const [options, named] of cases) {
     assert.throws(
       () => channelSettings(options),
-      (error) => error instanceof IPCError && error.code === 'USAGE_INVALID_OPTION' && named.test(error.message),
-      JSON.stringify(options),
-    );
-  }
-});
-
-test('a wrong option of an application is named too, inside its channel defaults as well', () => {
-  const cases: [options: object, named: RegExp][] = [
-    [{ channelsMax: 0 }, /channelsMax.*1 to 10000000/],
-    [{ idleChannelsMax: 0 }, /idleChannelsMax/],
-    [{ subscriptionsMax: -1 }, /subscriptionsMax/],
-    [{ retainedBytesMax: 2 ** 41 }, /retainedBytesMax/],
-    [{ autoCreateChannels: 1 }, /autoCreateChannels/],
-    [{ channelDefaults: { policy: 'none' } }, /policy/],
-    [{ maxChannels: 7 }, /application\.maxChannels/],
-  ];
-  for (const [options, named] of cases) {
-    assert.throws(
-      () => applicationSettings(options),
       (error) => error instanceof IPCError && error.code === 'USAGE_INVALID_OPTION' && named.test(error.message),
       JSON.stringify(options),
     );
