@@ -1,0 +1,199 @@
+// Who gets what is published, in which order, and from whom it says that it comes.
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { Message } from '../../src/client/index.ts';
+import { atWork, Collected, TRANSPORTS, withCode } from '../support/broker-at-work.ts';
+
+for (const transport of TRANSPORTS) {
+  test(`${transport}: a message reaches every subscriber, the publisher too, in order`, async (t) => {
+    const { client } = await atWork(t, transport);
+    const [one, two] = [await client(), await client()];
+    const seen = [new Collected<unknown>(), new Collected<unknown>()];
+    for (const [index, subscriber] of [one, two].entries()) {
+      await subscriber.subscribe('news', (message) => seen[index]?.add(message.payload));
+    }
+    const sent = Array.from({ length: 5000 }, (_, i) => i);
+    for (const value of sent) one.publish('news', value);
+    for (const collected of seen) assert.deepEqual(await collected.until(5000), sent);
+  });
+
+  test(`${transport}: large and small messages of one channel keep their order`, async (t) => {
+    const { client } = await atWork(t, transport);
+    const [publisher, subscriber] = [await client(), await client()];
+    const sizes = new Collected<number>();
+    await subscriber.subscribe('mixed', (message) => sizes.add(message.bytes.length));
+    const sent: number[] = [];
+    for (let i = 0; i < 60; i += 1) {
+      const size = i % 3 === 0 ? 300_000 + i : i;
+      sent.push(size);
+      await publisher.publishReady('mixed');
+      publisher.publish('mixed', Buffer.alloc(size));
+    }
+    assert.deepEqual(await sizes.until(60), sent);
+  });
+}
+
+test('wildcards: * is one token, > is one or more, and a name without them is itself', async (t) => {
+  const { client } = await atWork(t);
+  const subscriber = await client();
+  const seen = new Map<string, string[]>();
+  for (const pattern of ['orders.*', 'orders.>', 'orders.eu', '>', '*']) {
+    seen.set(pattern, []);
+    await subscriber.subscribe(pattern, (message) => seen.get(pattern)?.push(message.channelId));
+  }
+  for (const channel of ['orders', 'orders.eu', 'orders.eu.paid', 'other']) {
+    await subscriber.publishConfirmed(channel, 1);
+  }
+  assert.deepEqual(Object.fromEntries(seen), {
+    'orders.*': ['orders.eu'],
+    'orders.>': ['orders.eu', 'orders.eu.paid'],
+    'orders.eu': ['orders.eu'],
+    '>': ['orders', 'orders.eu', 'orders.eu.paid', 'other'],
+    '*': ['orders', 'other'],
+  });
+});
+
+test('two handlers of one channel are two subscriptions: the first to leave takes nothing from the other', async (t) => {
+  const { client } = await atWork(t);
+  const subscriber = await client();
+  const first = new Collected<unknown>();
+  const second = new Collected<unknown>();
+  const one = await subscriber.subscribe('news', (message) => first.add(message.payload));
+  await subscriber.subscribe('news', (message) => second.add(message.payload));
+  assert.equal(await subscriber.publishConfirmed('news', 1), 2);
+  await one.unsubscribe();
+  assert.equal(await subscriber.publishConfirmed('news', 2), 1);
+  assert.deepEqual(await first.until(1), [1]);
+  assert.deepEqual(await second.until(2), [1, 2]);
+});
+
+test('a client that has gone leaves no subscriber behind', async (t) => {
+  const { app, client } = await atWork(t);
+  const [gone, stays] = [await client(), await client()];
+  await gone.subscribe('news', () => undefined);
+  await gone.subscribe('n.*', () => undefined);
+  assert.equal(await stays.publishConfirmed('news', 1), 1);
+  await gone.disconnect();
+  assert.equal(await stays.publishConfirmed('news', 1), 0);
+  assert.equal(app.subscriptionCount, 0);
+});
+
+test('a late subscriber gets the retained value, marked as such, by name and by wildcard', async (t) => {
+  const { app, client } = await atWork(t);
+  const subscriber = await client();
+  subscriber.publish('config.mode', 'old', { retain: true });
+  await subscriber.publishConfirmed('config.mode', 'new', { retain: true });
+  app.createChannel('config.always', { retain: true }).publish('kept');
+  const seen = new Collected<[string, unknown, boolean]>();
+  const take = (message: Message) => seen.add([message.channelId, message.payload, message.retained]);
+  await subscriber.subscribe('config.mode', take);
+  await subscriber.subscribe('config.*', take);
+  await seen.until(3);
+  await subscriber.subscribe('config.mode', take, { retained: false });
+  await subscriber.publishConfirmed('config.mode', 'live');
+  const all = await seen.until(6);
+  assert.deepEqual(all.slice(0, 3), [
+    ['config.mode', 'new', true],
+    ['config.mode', 'new', true],
+    ['config.always', 'kept', true],
+  ]);
+  assert.deepEqual(
+    all.slice(3),
+    Array.from({ length: 3 }, () => ['config.mode', 'live', false]),
+  );
+});
+
+test('handlers of every message type are called, with the connection that the message came from', async (t) => {
+  const { app, client } = await atWork(t);
+  const seen = new Collected<string>();
+  const channel = app.createChannel('room');
+  for (const type of ['publish', 'notification', 'subscribe', 'unsubscribe'] as const) {
+    channel.setHandler(type, (message, connection) => {
+      assert.equal(message.connection, connection);
+      assert.equal(message.messageType, type);
+      seen.add(`${type} ${connection.id === member.connectionId ? 'of the member' : 'of a stranger'}`);
+    });
+  }
+  const member = await client();
+  const subscription = await member.subscribe('room', () => undefined);
+  await member.publishConfirmed('room', 1);
+  member.notify('room', 2);
+  await seen.until(3);
+  await subscription.unsubscribe();
+  assert.deepEqual(
+    await seen.until(4),
+    ['subscribe', 'publish', 'notification', 'unsubscribe'].map((type) => `${type} of the member`),
+  );
+});
+
+test('the server publishes, notifies one connection, and broadcasts to all of an application', async (t) => {
+  const { server, app, client } = await atWork(t);
+  const [one, two] = [await client(), await client()];
+  const heard = new Collected<string>();
+  one.onNotification('alert', (message) => heard.add(`one ${String(message.payload)}`));
+  two.onNotification('alert', (message) => heard.add(`two ${String(message.payload)}`));
+  await two.subscribe('news', (message) => heard.add(`two ${String(message.payload)}`));
+  assert.equal(server.sendToConnection(one.connectionId as string, { channelId: 'alert', payload: 'only you' }), true);
+  assert.equal(server.sendToConnection('nobody', { channelId: 'alert', payload: 1 }), false);
+  await heard.until(1);
+  assert.equal(server.broadcastToApplication('test', { channelId: 'alert', payload: 'all' }), 2);
+  await heard.until(3);
+  assert.equal(app.createChannel('news').publish('read').receivers, 1);
+  assert.equal(server.routeMessage({ appId: 'test', channelId: 'news', payload: 'again' }), 1);
+  const all = [...(await heard.until(5))];
+  assert.deepEqual(all.slice(0, 1), ['one only you']);
+  assert.deepEqual(all.slice(1, 3).sort(), ['one all', 'two all']);
+  assert.deepEqual(all.slice(3), ['two read', 'two again']);
+});
+
+test('presence: who is there, who comes, who goes', async (t) => {
+  const { app, client } = await atWork(t);
+  const watcher = await client({ name: 'watcher' });
+  const news = new Collected<string>();
+  const take = (message: Message) => {
+    const { event, name, channel } = message.payload as { event: string; name: string; channel?: string };
+    news.add([event, name, channel].filter(Boolean).join(' '));
+  };
+  await watcher.subscribe('$presence', take);
+  await watcher.subscribe('$presence.room', take);
+  const guest = await client({ name: 'guest' });
+  const seat = await guest.subscribe('room', () => undefined);
+  await guest.subscribe('room', () => undefined);
+  assert.deepEqual(
+    app.presence.members('room').map(({ name }) => name),
+    ['guest'],
+  );
+  await seat.unsubscribe();
+  await guest.disconnect();
+  assert.deepEqual(await news.until(4), ['join guest', 'join guest room', 'leave guest room', 'leave guest']);
+  await assert.rejects(watcher.publishConfirmed('$presence', 1), withCode('REMOTE_FORBIDDEN'));
+});
+
+test('a last will is said for a client that is lost, and not for one that says goodbye', async (t) => {
+  const { server, client } = await atWork(t);
+  const watcher = await client();
+  const wills = new Collected<unknown>();
+  await watcher.subscribe('wills', (message) => wills.add(message.payload));
+  const polite = await client({ will: { channel: 'wills', payload: 'polite' } });
+  await polite.disconnect();
+  const lost = await client({ will: { channel: 'wills', payload: { who: 'lost' } } });
+  const peer = server.connectionManager.getConnection(lost.connectionId as string);
+  peer?.close();
+  assert.deepEqual(await wills.until(1), [{ who: 'lost' }]);
+});
+
+test('identity is the server’s: two clients never share an id, and what a client names itself is a name', async (t) => {
+  const { server, client } = await atWork(t, 'unix', {
+    authenticate: ({ token }) => (token === 'good' ? { user: 'Ada' } : undefined),
+  });
+  const [one, two] = [await client({ token: 'good', name: 'x' }), await client({ token: 'good', name: 'x' })];
+  assert.notEqual(one.connectionId, two.connectionId);
+  const peers = server.connectionManager.getConnectionsForApp('test');
+  assert.deepEqual(
+    peers.map(({ identity }) => identity),
+    [{ user: 'Ada' }, { user: 'Ada' }],
+  );
+  await assert.rejects(client({ token: 'bad' }), withCode('REMOTE_UNAUTHENTICATED'));
+  await assert.rejects(client(), withCode('REMOTE_UNAUTHENTICATED'));
+});
