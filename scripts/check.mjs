@@ -31,7 +31,7 @@ const STEPS = [
   {
     name: 'layers',
     command: tool('depcruise'),
-    args: ['--config', '.dependency-cruiser.mjs', '--output-type', 'err-long', ...CRUISED],
+    args: ['--config', '.dependency-cruiser.mjs', '--output-type', 'err', ...CRUISED],
   },
   { name: 'dead code', command: tool('knip'), args: ['--no-progress'] },
   { name: 'format', command: tool('biome'), args: ['format', '--colors=off'] },

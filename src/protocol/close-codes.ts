@@ -28,8 +28,6 @@ export const CLOSE_CODES = {
   SYSTEM_UNEXPECTED: 4199,
 } as const satisfies Partial<Record<ErrorCode, number>>;
 
-export type CloseCode = (typeof CLOSE_CODES)[keyof typeof CLOSE_CODES];
-
 /** The number for an error code; a fault that has none is reported as unexpected. */
 export function closeCodeOf(code: ErrorCode): number {
   return Object.hasOwn(CLOSE_CODES, code)

@@ -34,7 +34,6 @@ export const FrameType = {
 } as const;
 
 export type FrameTypeName = keyof typeof FrameType;
-export type FrameTypeCode = (typeof FrameType)[FrameTypeName];
 
 export const FIRST_FRAME_TYPE = FrameType.HELLO;
 export const LAST_FRAME_TYPE = FrameType.UNSERVE;
@@ -82,8 +81,6 @@ export const ContentType = {
   BIGINT64: 24,
   BIGUINT64: 25,
 } as const;
-
-export type ContentTypeCode = (typeof ContentType)[keyof typeof ContentType];
 
 /** What CREDIT grants: the third byte of a CREDIT frame. */
 export const CreditKind = {

@@ -207,15 +207,6 @@ export function writeFields(fields: object): Uint8Array {
   return encoder.encode(JSON.stringify(fields));
 }
 
-/** A whole control frame, with its length: for a peer to whom no writer belongs yet. */
-export function controlFrame(type: number, value: number, fields: object): Uint8Array {
-  const body = encodeFrame({ type, value, payload: writeFields(fields) });
-  const framed = new Uint8Array(4 + body.length);
-  new DataView(framed.buffer).setUint32(0, body.length);
-  framed.set(body, 4);
-  return framed;
-}
-
 function legalTable(role: SessionRole, state: SessionState): readonly boolean[] {
   const legal = LEGAL_FRAMES[role][state];
   return Array.from({ length: LAST_FRAME_TYPE - FIRST_FRAME_TYPE + 1 }, (_, i) => legal.includes(FIRST_FRAME_TYPE + i));
