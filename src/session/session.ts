@@ -2,7 +2,7 @@
 // out; handshake state, declared names, pieces and heartbeat are dealt with here. Time is an argument.
 
 import { ipcError } from '../base/errors.ts';
-import { decodeFrame, encodeFrame, type Frame } from '../protocol/codec.ts';
+import { decodeFrame, type Frame } from '../protocol/codec.ts';
 import { type Allocate, allocatePlain, FrameCutter } from '../protocol/frame.ts';
 import { FIRST_FRAME_TYPE, FrameType, frameTypeName, HEADER_BYTES, LAST_FRAME_TYPE } from '../protocol/frame-types.ts';
 import { FRAGMENT_BYTES, HANDSHAKE_BYTES_MAX, type Limits } from '../protocol/limits.ts';
