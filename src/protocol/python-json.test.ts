@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { IPCError } from '../base/errors.ts';
-import { NESTING_MAX, parsePythonJson, stringifyPythonJson } from './python-json.ts';
+import { NESTING_MAX, parsePythonJson, stringifyJson, stringifyPythonJson } from './python-json.ts';
 
 function nested(depth: number): unknown {
   let value: unknown = 1;
@@ -139,6 +139,16 @@ test('bare NaN and infinities are numbers, in any place, and words in a text are
     b: 'NaN, Infinity',
   });
   assert.equal(stringifyPythonJson([Number.NaN, { x: Number.NEGATIVE_INFINITY }]), '[NaN,{"x":-Infinity}]');
+});
+
+test('for readers of plain JSON, NaN and infinities are null and the rest is as for Python', () => {
+  const value = [Number.NaN, { x: Number.NEGATIVE_INFINITY }, 2n ** 70n, Float32Array.of(Number.NaN), Uint8Array.of(1)];
+  assert.equal(stringifyJson(value), '[null,{"x":null},1180591620717411303424,[null],{"__bytes__":"AQ=="}]');
+  fc.assert(
+    fc.property(wireValue, (given) => {
+      assert.doesNotThrow(() => JSON.parse(stringifyJson(given)) as unknown);
+    }),
+  );
 });
 
 test('an integer is a bigint exactly when a number cannot hold it safely', () => {

@@ -36,10 +36,22 @@ export function parsePythonJson(text: string, nestingMax: number = NESTING_MAX):
  * `toJSON` that throws, and for a function or a symbol alone.
  */
 export function stringifyPythonJson(value: unknown): string {
+  return stringify(value, String);
+}
+
+/** The same as JSON that everybody reads: NaN and the infinities are null, as with `JSON.stringify`. */
+export function stringifyJson(value: unknown): string {
+  return stringify(value, () => 'null');
+}
+
+/** Gives the text of NaN and the infinities. */
+type NonFiniteWriter = (value: number) => string;
+
+function stringify(value: unknown, nonFinite: NonFiniteWriter): string {
   if (value === undefined) return 'null';
   let text: string | undefined;
   try {
-    text = isPlain(value, 0) ? JSON.stringify(value) : write(value, '', 0);
+    text = isPlain(value, 0) ? JSON.stringify(value) : write(value, '', 0, nonFinite);
   } catch (thrown) {
     throw unwritable(toError(thrown).message, thrown instanceof Unwritable ? undefined : thrown);
   }
@@ -130,23 +142,23 @@ function isExact(value: number): boolean {
 class Unwritable extends Error {}
 
 /** JSON text of any value; `undefined` where JSON has no form for it, as with `JSON.stringify`. */
-function write(given: unknown, key: string, depth: number): string | undefined {
+function write(given: unknown, key: string, depth: number, nonFinite: NonFiniteWriter): string | undefined {
   const value = unwrap(given, key);
-  if (typeof value === 'number') return isExact(value) ? JSON.stringify(value) : writeFloat(value);
+  if (typeof value === 'number') return writeNumber(value, nonFinite);
   if (typeof value === 'bigint') return writeInteger(value);
   if (typeof value !== 'object' || value === null) return JSON.stringify(value);
-  if (isBinary(value)) return writeBinary(value);
+  if (isBinary(value)) return writeBinary(value, nonFinite);
   if (value instanceof String || value instanceof Boolean) return JSON.stringify(value);
   if (depth >= NESTING_MAX) throw new Unwritable(`nested deeper than ${NESTING_MAX}, or it contains itself`);
   const parts: string[] = [];
   if (Array.isArray(value)) {
     for (let index = 0; index < value.length; index++) {
-      parts.push(write(value[index] as unknown, String(index), depth + 1) ?? 'null');
+      parts.push(write(value[index] as unknown, String(index), depth + 1, nonFinite) ?? 'null');
     }
     return `[${parts.join(',')}]`;
   }
   for (const name of Object.keys(value)) {
-    const text = write((value as Record<string, unknown>)[name], name, depth + 1);
+    const text = write((value as Record<string, unknown>)[name], name, depth + 1, nonFinite);
     if (text !== undefined) parts.push(`${JSON.stringify(name)}:${text}`);
   }
   return `{${parts.join(',')}}`;
@@ -161,6 +173,11 @@ function unwrap(value: unknown, key: string): unknown {
   return typeof toJSON === 'function' ? (toJSON.call(value, key) as unknown) : value;
 }
 
+function writeNumber(value: number, nonFinite: NonFiniteWriter): string {
+  if (!Number.isFinite(value)) return nonFinite(value);
+  return isExact(value) ? JSON.stringify(value) : writeFloat(value);
+}
+
 function writeInteger(value: bigint): string {
   const text = value.toString();
   const digits = value < 0n ? text.length - 1 : text.length;
@@ -173,11 +190,11 @@ function isBinary(value: object): value is ArrayBufferView | ArrayBuffer {
   return ArrayBuffer.isView(value) || value instanceof ArrayBuffer;
 }
 
-function writeBinary(value: ArrayBufferView | ArrayBuffer): string {
+function writeBinary(value: ArrayBufferView | ArrayBuffer, nonFinite: NonFiniteWriter): string {
   if (value instanceof ArrayBuffer) return writeBytes(new Uint8Array(value));
   if (value instanceof Uint8Array) return writeBytes(value);
   if (value instanceof DataView) return writeBytes(new Uint8Array(value.buffer, value.byteOffset, value.byteLength));
-  return `[${Array.from(value as unknown as Iterable<number | bigint>, (item) => write(item, '', 0)).join(',')}]`;
+  return `[${Array.from(value as unknown as Iterable<number | bigint>, (item) => write(item, '', 0, nonFinite)).join(',')}]`;
 }
 
 function writeBytes(bytes: Uint8Array): string {

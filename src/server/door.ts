@@ -14,6 +14,7 @@ const OPENING_BRACE = 0x7b;
  */
 export function lookAt(socket: Socket, timeoutMs: number): Promise<Spoken | undefined> {
   return new Promise((resolve) => {
+    let seen: Buffer | undefined;
     const timer = setTimeout(() => settle(undefined), timeoutMs);
     const settle = (spoken: Spoken | undefined): void => {
       clearTimeout(timer);
@@ -24,11 +25,14 @@ export function lookAt(socket: Socket, timeoutMs: number): Promise<Spoken | unde
     };
     const gone = (): void => settle(undefined);
     const look = (): void => {
-      const first = socket.read() as Buffer | null;
-      if (first === null) return;
-      socket.unshift(first);
-      const spoken = spokenBy(first);
-      if (spoken !== undefined) settle(spoken);
+      const chunk = socket.read() as Buffer | null;
+      if (chunk === null) return;
+      seen = seen === undefined ? chunk : Buffer.concat([seen, chunk]);
+      const spoken = spokenBy(seen);
+      if (spoken === undefined) return;
+      // Only now: bytes that are put back count as new ones, and would be looked at again without end.
+      socket.unshift(seen);
+      settle(spoken);
     };
     socket.on('readable', look);
     socket.once('close', gone);

@@ -6,6 +6,7 @@ import { Outflow, type OutflowOptions } from '../connection/outflow.ts';
 import { FrameCutter } from '../protocol/frame.ts';
 import { decodeLegacy, encodeLegacy, type LegacyMessage } from '../protocol/legacy-json.ts';
 import type { Message } from '../protocol/messages.ts';
+import { FROM_OLD } from '../protocol/old-payload.ts';
 import type { Wire } from '../transports/wire.ts';
 import type { RunningCall } from './answer.ts';
 import type { Flow, Owed } from './flow.ts';
@@ -133,7 +134,7 @@ export class LegacyPeer extends Peer implements Owed {
 
   /** The application is the connection's, whatever the message says. */
   #serverMessage(message: LegacyMessage): ServerMessage {
-    const { messageType, channelId, payload, messageId } = message;
+    const { messageType, channelId, payload, messageId, timestamp } = message;
     return new ServerMessage(
       this,
       messageType,
@@ -141,10 +142,10 @@ export class LegacyPeer extends Peer implements Owed {
       undefined,
       payload,
       messageId,
-      this.#hub.now(),
+      timestamp * 1000,
       undefined,
       false,
-      undefined,
+      FROM_OLD,
     );
   }
 

@@ -2,8 +2,10 @@
 // that somebody needs.
 
 import { decodePayload } from '../protocol/payload.ts';
+import { TO_OLD } from '../protocol/old-payload.ts';
 import { ContentType, FrameFlag, FrameType, HEADER_BYTES } from '../protocol/frame-types.ts';
 import { encodeLegacy } from '../protocol/legacy-json.ts';
+import type { Message } from '../protocol/messages.ts';
 import { SharedFrame } from '../session/frame-writer.ts';
 
 /** Where ids and times come from, for those who need them. */
@@ -26,6 +28,8 @@ export class Publication {
   #frame: SharedFrame | undefined;
   #retainedFrame: SharedFrame | undefined;
   #legacyBody: Uint8Array | undefined;
+  /** The message of an old client: others of its kind get it as it was, with its id. */
+  legacySource: Message | undefined;
 
   constructor(
     channelNumber: number,
@@ -42,6 +46,7 @@ export class Publication {
     this.#payload = payload;
     this.#appId = appId;
     this.#labels = labels;
+    this.legacySource = undefined;
   }
 
   get payload(): Uint8Array {
@@ -69,13 +74,14 @@ export class Publication {
 
   /** The JSON body for subscribers on the old protocol. */
   get legacyBody(): Uint8Array {
+    const source = this.legacySource;
     this.#legacyBody ??= encodeLegacy({
-      messageId: this.#labels.messageId(),
+      messageId: source?.messageId ?? this.#labels.messageId(),
       appId: this.#appId,
       channelId: this.channelName,
       messageType: 'publish',
-      payload: legacyPayload(this.content, this.#payload),
-      timestamp: this.#labels.now() / 1000,
+      payload: source === undefined ? legacyPayload(this.content, this.#payload) : source.payload,
+      timestamp: source?.timestamp ?? this.#labels.now() / 1000,
       replyTo: null,
     });
     return this.#legacyBody;
@@ -95,5 +101,6 @@ export class Publication {
 /** A payload as the old protocol can carry it; the JSON encoder deals with bytes. */
 export function legacyPayload(content: number, payload: Uint8Array): unknown {
   if (content === ContentType.NONE) return null;
+  if (content === ContentType.JSON) return TO_OLD.decode(payload);
   return decodePayload(content, payload);
 }

@@ -138,6 +138,7 @@ export class Publishing {
         );
       }
       const publication = this.publication(channel, message.contentType, message.bytes);
+      if (connection.protocol === 'json') publication.legacySource = message;
       done(this.fanOut(channel, publication, retain), undefined, channel.receivers.length);
     });
   }

@@ -2,6 +2,7 @@
 // ends. Every request ends: answered, failed, cancelled, out of time, or its connection gone.
 
 import { ipcError, type IPCError } from '../base/errors.ts';
+import { TO_OLD } from '../protocol/old-payload.ts';
 import { resolveRequest } from '../broker/router.ts';
 import { Deadlines } from '../session/deadlines.ts';
 import { answer, type RunningCall } from './answer.ts';
@@ -131,7 +132,8 @@ export class Requests {
   }
 
   #answer(request: ServerMessage, handler: Handler): void {
-    answer(request, handler, this.#hub.options.codec, (call) => this.#track(call));
+    const codec = request.connection.protocol === 'json' ? TO_OLD : this.#hub.options.codec;
+    answer(request, handler, codec, (call) => this.#track(call));
   }
 
   #forward(call: ForwardedCall, worker: NativePeer): void {
