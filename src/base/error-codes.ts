@@ -28,6 +28,7 @@ export const ERROR_CODES = {
   USAGE_INSECURE: { kind: 'plain', retry: false, meaning: 'listening beyond localhost without authentication, and `insecure` is not set' },
   USAGE_UNSERIALIZABLE: { kind: 'serialization', retry: false, meaning: 'the payload cannot be encoded with the content type asked for' },
   USAGE_INVALID_PAYLOAD: { kind: 'serialization', retry: false, meaning: 'the payload does not fit the schema of the channel' },
+  USAGE_UNSUPPORTED: { kind: 'plain', retry: false, meaning: 'the protocol spoken with this peer does not have it' },
   USAGE_HANDLER_FAILED: { kind: 'plain', retry: false, meaning: 'a handler or listener of this program threw' },
 
   PEER_MALFORMED_FRAME: { kind: 'serialization', retry: false, meaning: 'bytes that are no frame of the protocol' },

@@ -1,7 +1,7 @@
 // What every client has, whatever it does on its channels: connecting, events, and what it can tell
 // about itself.
 
-import { abortError, ipcError, type IPCError, toError } from '../base/errors.ts';
+import { abortError, ipcError, type IPCError, TimeoutError, toError } from '../base/errors.ts';
 import { invalidOption, knownOptions } from '../base/options.ts';
 import { Acknowledgement } from './calls.ts';
 import { ClientCore, type ClientEvents } from './core.ts';
@@ -109,6 +109,9 @@ export class BaseClient implements AsyncDisposable {
       const latencyMs = await this.ping();
       return { healthy: true, connected: true, latencyMs, error: null };
     } catch (thrown) {
+      // Servers of the original package answer no ping: a missing answer says nothing about them.
+      const mute = this.core.settings.protocol === 'json' && thrown instanceof TimeoutError;
+      if (mute) return { healthy: this.connected, connected: this.connected, latencyMs: null, error: null };
       return { healthy: false, connected: this.connected, latencyMs: null, error: toError(thrown) as IPCError };
     }
   }

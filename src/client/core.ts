@@ -15,6 +15,7 @@ import type { Pending } from './calls.ts';
 import { type Disposer, disposer, Listeners } from './listeners.ts';
 import { Lifecycle, type LifecycleOwner } from './lifecycle.ts';
 import type { Link, LinkOwner } from './link.ts';
+import { LegacyLink } from './legacy-link.ts';
 import { NativeLink } from './native-link.ts';
 import { OfflineQueue } from './offline-queue.ts';
 import type { ClientSettings } from './options.ts';
@@ -231,7 +232,10 @@ export class ClientCore implements LinkOwner, LifecycleOwner, SubscriptionOwner 
   }
 
   link(wire: Wire): Link {
-    const { limits, heartbeatIntervalMs } = this.settings;
+    const { limits, heartbeatIntervalMs, protocol } = this.settings;
+    const { allocate, uniqueId } = this.#platform;
+    const outflow = { pool: this.#pool, turn: this.#turn, congestedBytes: CONGESTED_BYTES };
+    if (protocol === 'json') return new LegacyLink(this, wire, { ...outflow, limits, allocate, uniqueId });
     const connection = new Connection(wire, {
       role: 'client',
       limits,

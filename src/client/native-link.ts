@@ -14,7 +14,7 @@ import {
 } from '../protocol/frame-types.ts';
 import { Message, MessageType } from '../protocol/messages.ts';
 import { encodePayload, type EncodedPayload } from '../protocol/payload.ts';
-import { readFields, type TickResult, writeFields } from '../session/session.ts';
+import { CREDIT_OVERHEAD_BYTES, readFields, type TickResult, writeFields } from '../session/session.ts';
 import { Acknowledgement, CallTable, type Pending } from './calls.ts';
 import { goodbyeError, readWelcome, type Welcome } from './handshake.ts';
 import { type Link, type LinkOwner, lossOf } from './link.ts';
@@ -318,7 +318,8 @@ export class NativeLink implements Link, ConnectionOwner, StreamLink, Subscripti
       this.#lastChannelName = this.#connection.session.peerName(frame.channel);
       this.#lastChannel = frame.channel;
     }
-    if (!subscription.deliver(this.#message(MessageType.PUBLISH, this.#lastChannelName, frame), frame)) {
+    const bytes = frame.payloadBytes + CREDIT_OVERHEAD_BYTES;
+    if (!subscription.deliver(this.#message(MessageType.PUBLISH, this.#lastChannelName, frame), bytes)) {
       throw ipcError('PEER_FLOW_CONTROL', `more was delivered on '${subscription.pattern}' than the credit allowed`);
     }
   }

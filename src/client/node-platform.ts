@@ -1,5 +1,6 @@
 // The platform of the client in Node: sockets of every kind, timers that need not keep the process alive.
 
+import { randomUUID } from 'node:crypto';
 import { connect as connectNet, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import { abortError, ipcError, type IPCError, toError } from '../base/errors.ts';
@@ -16,6 +17,7 @@ export const nodePlatform: Platform = {
   connect,
   clock: () => performance.now(),
   now: () => Date.now(),
+  uniqueId: () => randomUUID(),
   random: () => Math.random(),
   defer: (run) => {
     setImmediate(run);

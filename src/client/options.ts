@@ -13,6 +13,7 @@ import { DEFAULT_LIMITS, HANDSHAKE_BYTES_MAX, type Limits, MESSAGE_BYTES_LARGEST
 import { checkApplicationId, checkChannelName } from '../protocol/names.ts';
 import { encodePayload, type PayloadCodec } from '../protocol/payload.ts';
 import { writeFields } from '../session/session.ts';
+import { pythonCodec } from './legacy-codec.ts';
 import { type Address, type AddressOptions, readAddress } from './address.ts';
 
 /** Options of {@link IPCClient}. All durations are milliseconds. */
@@ -114,7 +115,7 @@ export function readClientOptions(appId: string, options: ClientOptions): Client
     offlineQueueBytesMax: bytes('offlineQueueBytesMax', 4 * MIB),
     publishQueueBytesMax: bytes('publishQueueBytesMax', 4 * MIB),
     outboxBytesMax: bytes('outboxBytesMax', 64 * MIB),
-    codec: readCodec(options.encoding),
+    codec: options.protocol === 'json' ? legacyCodec(options) : readCodec(options.encoding),
     protocol: choiceOption('protocol', options.protocol, ['native', 'json'], 'native'),
     limits,
     signal: signalOption('signal', options.signal),
@@ -163,6 +164,12 @@ function willFields(will: unknown, codec: PayloadCodec | undefined): object {
   checkChannelName(will.channel);
   const { content, bytes } = encodePayload(will.payload, codec);
   return { channel: will.channel, content, payload: encodeBase64(bytes) };
+}
+
+function legacyCodec({ encoding, will }: ClientOptions): PayloadCodec {
+  if (encoding !== undefined) throw invalidOption('encoding', 'given', "nothing with protocol 'json'");
+  if (will !== undefined) throw invalidOption('will', 'given', "nothing with protocol 'json'");
+  return pythonCodec;
 }
 
 function readCodec(codec: unknown): PayloadCodec | undefined {

@@ -13,6 +13,8 @@ export interface Platform {
   /** Milliseconds since the epoch. */
   readonly now: () => number;
   /** From 0 up to 1: for jitter only. */
+  /** A text that no other client has. */
+  readonly uniqueId: () => string;
   readonly random: () => number;
   /** Runs its argument when the present turn of the event loop has ended. */
   readonly defer: (run: () => void) => void;

@@ -2,11 +2,9 @@
 // It outlives its connection: after a reconnect the same object is subscribed again.
 
 import { ipcError, type IPCError, toError } from '../base/errors.ts';
-import type { Frame } from '../protocol/codec.ts';
 import type { Message } from '../protocol/messages.ts';
 import type { OutboxPolicy } from '../protocol/policies.ts';
 import { ReceiveCredit } from '../session/credit.ts';
-import { CREDIT_OVERHEAD_BYTES } from '../session/session.ts';
 import { type Disposer, Listeners } from './listeners.ts';
 
 /** Called for each message, in order. What it returns may be a promise: the message counts as done when it settles. */
@@ -168,9 +166,8 @@ export class Subscription<T = unknown> implements AsyncIterableIterator<Message<
     this.id = 0;
   }
 
-  /** A message has arrived. False when the sender had no credit for it. */
-  deliver(message: Message<T>, frame: Frame): boolean {
-    const bytes = frame.payloadBytes + CREDIT_OVERHEAD_BYTES;
+  /** A message has arrived, `bytes` of credit. False when the sender had no credit for it. */
+  deliver(message: Message<T>, bytes: number): boolean {
     const legal = this.#credit.receive(bytes);
     this.#received += 1;
     this.#heldBytes += bytes;

@@ -48,6 +48,8 @@ export function encodePayload(value: unknown, codec?: PayloadCodec): EncodedPayl
 }
 
 export function decodePayload(content: number, bytes: Uint8Array, codec?: PayloadCodec): unknown {
+  // First, so that a codec can take the place of JSON as it is built in.
+  if (codec !== undefined && codec.content === content) return decodeWith(codec, bytes);
   switch (content) {
     case ContentType.JSON:
       return decodeJson(bytes);
@@ -59,13 +61,6 @@ export function decodePayload(content: number, bytes: Uint8Array, codec?: Payloa
       return undefined;
     default:
       break;
-  }
-  if (codec !== undefined && codec.content === content) {
-    try {
-      return codec.decode(bytes);
-    } catch (thrown) {
-      throw malformed(content, toError(thrown).message, thrown);
-    }
   }
   const found = ARRAYS.find(([code]) => code === content);
   if (found === undefined) throw malformed(content, `content type ${content} is not known here`);
@@ -86,6 +81,14 @@ function decodeArray(constructor: TypedArrayConstructor, content: number, bytes:
   const copy = new Uint8Array(bytes.byteLength);
   copy.set(bytes);
   return new constructor(copy.buffer);
+}
+
+function decodeWith(codec: PayloadCodec, bytes: Uint8Array): unknown {
+  try {
+    return codec.decode(bytes);
+  } catch (thrown) {
+    throw malformed(codec.content, toError(thrown).message, thrown);
+  }
 }
 
 function encodeWith(codec: PayloadCodec, value: unknown): Uint8Array {
