@@ -94,8 +94,8 @@ class MemoryWire implements Wire {
       const arrived = this.#arrived;
       this.#arrived = [];
       for (const { chunk, done } of arrived) {
-        done();
         if (!this.#closed) this.#events?.data(chunk);
+        done();
       }
     });
   }

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { createServer as createHttpServer, get } from 'node:http';
+import { createServer as createHttpServer, get, type IncomingMessage } from 'node:http';
 import { createServer, type AddressInfo, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -162,7 +162,7 @@ test('a page of another origin may not open a WebSocket; of the same or a listed
 
 test('the port tells a person with a browser what it is', async (t) => {
   const { server } = await atWork(t, 'tcp');
-  const [response] = await once(get(`http://localhost:${server.port}/`), 'response');
+  const [response] = (await once(get(`http://localhost:${server.port}/`), 'response')) as [IncomingMessage];
   assert.equal(response.statusCode, 426);
   let text = '';
   for await (const chunk of response) text += String(chunk);
