@@ -1,0 +1,144 @@
+// Sleeping and waking. A gate's flags say whether anybody sleeps; whoever makes something happen looks at
+// them after a full fence, and the sleeper looks again after having set them: one of the two sees the other.
+// A waker may be killed between clearing the flags and waking, so no sleep is without a bound.
+#include <climits>
+
+#include "channel.h"
+#include "fault.h"
+
+namespace isthmus {
+namespace {
+constexpr int kSpinRounds = 16;
+}
+
+Gate& Channel::gate_of(Wait what) const {
+  Region* r = region();
+  return what == Wait::data ? r->data : what == Wait::space ? r->space : r->presence;
+}
+
+bool Channel::data_waiting() const {
+  return region()->heads.head.load(std::memory_order_acquire) != cursor_;
+}
+
+bool Channel::ready(Wait what) const {
+  if (what == Wait::data) return data_waiting() || peer(slot_).state.load(std::memory_order_relaxed) == kEvicted;
+  if (what == Wait::presence) return changes() != seen_changes_;
+  // Space: the sender that found no room remembered the minimum; any movement is worth another attempt.
+  const uint32_t used = region()->registry.slots_used.load(std::memory_order_acquire);
+  for (uint32_t i = 0; i < used && i < kMaxPeers; i++) {
+    const Peer& p = peer(i);
+    if (!(p.role.load(std::memory_order_relaxed) & kReceiver) || p.state.load(std::memory_order_acquire) != kActive) continue;
+    if (p.cursor.load(std::memory_order_acquire) <= min_cursor_) return false;
+  }
+  return true;
+}
+
+bool Channel::spin(Wait what, uint64_t ns) {
+  const uint64_t end = platform::now_ns() + ns;
+  do {
+    for (int i = 0; i < kSpinRounds; i++) {
+      if (ready(what)) return true;
+      for (int k = 0; k < 16; k++) platform::pause_processor();
+    }
+    // Without giving way a receiver that spins takes the processor from the sender it waits for.
+    platform::yield_processor();
+  } while (platform::now_ns() < end);
+  return ready(what);
+}
+
+bool Channel::wait(Wait what, uint64_t timeout_ns) {
+  Gate& gate = gate_of(what);
+  uint32_t sequence = gate.sequence.load(std::memory_order_acquire);
+  gate.flags.fetch_or(kGateThreads, std::memory_order_seq_cst);
+  // Pairs with the fence of notify: we see the news, or the other sees our flag.
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+  if (ready(what)) return true;
+  FAULT("wait.armed");
+  platform::wait_word(gate.sequence, sequence, timeout_ns);
+  if (what == Wait::presence) {
+    bool news = changes() != seen_changes_;
+    seen_changes_ = changes();
+    return news;
+  }
+  return ready(what);
+}
+
+bool Channel::arm(Wait what) {
+  Gate& gate = gate_of(what);
+  gate.armed[slot_ / 64].fetch_or(1ull << (slot_ % 64), std::memory_order_seq_cst);
+  gate.flags.fetch_or(kGateBells, std::memory_order_seq_cst);
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+  if (what == Wait::presence) {
+    bool news = changes() != seen_changes_;
+    seen_changes_ = changes();
+    return news;
+  }
+  return ready(what);
+}
+
+void Channel::disarm(Wait what) {
+  gate_of(what).armed[slot_ / 64].fetch_and(~(1ull << (slot_ % 64)), std::memory_order_relaxed);
+}
+
+void Channel::notify(Gate& gate, bool after_data) {
+  // Pairs with the fences of wait and arm.
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+  if (gate.flags.load(std::memory_order_relaxed) == 0) return;
+  uint32_t flags = gate.flags.exchange(0, std::memory_order_seq_cst);
+  if (after_data) FAULT("send.before-wake");
+  else FAULT("receive.before-wake");
+  if (flags & kGateThreads) {
+    gate.sequence.fetch_add(1, std::memory_order_release);
+    platform::wake_words(gate.sequence, INT_MAX);
+  }
+  if (!(flags & kGateBells)) return;
+  for (uint32_t word = 0; word < kMaxPeers / 64; word++) {
+    if (gate.armed[word].load(std::memory_order_relaxed) == 0) continue;
+    uint64_t bits = gate.armed[word].exchange(0, std::memory_order_seq_cst);
+    while (bits) {
+      uint32_t bit = static_cast<uint32_t>(__builtin_ctzll(bits));
+      bits &= bits - 1;
+      ring(word * 64 + bit);
+    }
+  }
+}
+
+void Channel::ring(uint32_t slot) {
+  if (bell_ends_.size() <= slot) bell_ends_.resize(slot + 1);
+  BellEnd& end = bell_ends_[slot];
+  const uint32_t generation = peer(slot).generation.load(std::memory_order_acquire);
+  for (int attempt = 0; attempt < 2; attempt++) {
+    if (end.fd >= 0 && end.generation == generation && platform::ring_bell(end.fd) == 0) return;
+    platform::close_file(end.fd);
+    end.fd = platform::open_bell(file_.bell_path(slot));
+    end.generation = generation;
+    // Nobody listens: a handle that died, or one whose bound will wake it.
+    if (end.fd < 0) {
+      end.fd = -1;
+      return;
+    }
+  }
+}
+
+Status Channel::bell_fd() {
+  if (bell_ >= 0) {
+    platform::close_file(bell_);
+    bell_ = -1;
+  }
+  int fd = platform::create_bell(file_.bell_path(slot_), constants().mode);
+  if (fd < 0) return fd;
+  FAULT("bell.created");
+  platform::FileFacts facts;
+  platform::facts_of(fd, facts);
+  bell_inode_ = facts.inode;
+  bell_ = platform::open_bell(file_.bell_path(slot_));
+  return fd;
+}
+
+bool Channel::bell_is_lost() const {
+  platform::FileFacts facts;
+  if (bell_inode_ == 0) return false;
+  return platform::facts_of_path(file_.bell_path(slot_), facts) != 0 || facts.inode != bell_inode_;
+}
+
+}  // namespace isthmus

@@ -1,0 +1,266 @@
+// Who takes part. A slot belongs to whoever holds its byte lock; the system gives the lock back when the
+// holder dies, so nothing is ever decided by a process id. A slot is taken from somebody only after his
+// byte lock has been won.
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <ctime>
+
+#include "channel.h"
+#include "fault.h"
+
+namespace isthmus {
+namespace {
+
+constexpr uint64_t kJoinLockNs = 5ull * 1000000000;
+
+uint64_t wall_ms() { return static_cast<uint64_t>(::time(nullptr)) * 1000; }
+
+void store_name(Peer& peer, const std::string& name) {
+  char bytes[kPeerNameBytes] = {};
+  std::memcpy(bytes, name.data(), name.size() < kPeerNameBytes ? name.size() : kPeerNameBytes);
+  for (size_t i = 0; i < kPeerNameBytes / 8; i++) {
+    uint64_t word;
+    std::memcpy(&word, bytes + i * 8, 8);
+    peer.name[i].store(word, std::memory_order_relaxed);
+  }
+}
+
+std::string load_name(const Peer& peer) {
+  char bytes[kPeerNameBytes + 1] = {};
+  for (size_t i = 0; i < kPeerNameBytes / 8; i++) {
+    uint64_t word = peer.name[i].load(std::memory_order_relaxed);
+    std::memcpy(bytes + i * 8, &word, 8);
+  }
+  return std::string(bytes);
+}
+
+}  // namespace
+
+Channel::~Channel() { close(); }
+
+Status Channel::open(const RegionOptions& region_options, const HandleOptions& options) {
+  Status status = file_.open(region_options);
+  if (status != kOk) return status;
+  capacity_ = constants().capacity;
+  mask_ = capacity_ - 1;
+  inline_limit_ = capacity_ / 4 - sizeof(RecordHeader);
+  const uint64_t chunk = capacity_ / 4 < kMaxChunkBytes ? capacity_ / 4 : kMaxChunkBytes;
+  chunk_limit_ = chunk - sizeof(RecordHeader) - sizeof(ChunkHeader);
+  drops_ = constants().policy != kBlock;
+  latest_ = constants().latest != 0;
+  echo_ = options.echo;
+  role_ = options.role;
+  if ((role_ & kSender) && constants().type == kRoute) {
+    status = platform::lock_byte(file_.fd(), kProducerByte, platform::LockKind::exclusive);
+    if (status == -EAGAIN) status = kProducerHeld;
+    produces_ = status == kOk;
+  }
+  if (status == kOk) status = claim(options);
+  if (status == kOk) status = join(true);
+  if (status != kOk) close();
+  return status;
+}
+
+Status Channel::claim(const HandleOptions& options) {
+  for (uint32_t slot = 0; slot < kMaxPeers; slot++) {
+    if (platform::lock_byte(file_.fd(), kPeerByte + slot, platform::LockKind::exclusive) != 0) continue;
+    FAULT("claim.locked");
+    Peer& mine = peer(slot);
+    // What the last holder left is void before it can be taken for ours.
+    mine.state.store(kFree, std::memory_order_release);
+    slot_ = slot;
+    generation_ = mine.generation.fetch_add(1, std::memory_order_acq_rel) + 1;
+    mine.role.store(role_, std::memory_order_relaxed);
+    mine.pid.store(static_cast<uint32_t>(platform::process_id()), std::memory_order_relaxed);
+    mine.joined_ms.store(wall_ms(), std::memory_order_relaxed);
+    store_name(mine, options.peer_name);
+    std::atomic<uint32_t>& used = region()->registry.slots_used;
+    uint32_t seen = used.load(std::memory_order_relaxed);
+    while (seen < slot + 1 && !used.compare_exchange_weak(seen, slot + 1, std::memory_order_acq_rel)) {
+    }
+    claimed_ = true;
+    FAULT("claim.marked");
+    return kOk;
+  }
+  return kNoSlot;
+}
+
+Status Channel::join(bool with_history) {
+  Status status = lock(kJoinLockNs);
+  if (status != kOk) return status;
+  FAULT("join.locked");
+  Region* r = region();
+  const Commit* commit = commit_in_force();
+  if (!commit) {
+    unlock();
+    return kCorrupt;
+  }
+  uint64_t start = r->heads.head.load(std::memory_order_relaxed);
+  uint64_t sequence = commit->next_sequence.load(std::memory_order_relaxed);
+  if (with_history && (role_ & kReceiver) && constants().history > 0) start = history_start(constants().history, sequence);
+  cursor_ = published_ = joined_at_ = start;
+  cached_head_ = start;
+  expected_ = sequence;
+  Peer& mine = peer(slot_);
+  mine.cursor.store(start, std::memory_order_relaxed);
+  FAULT("join.cursor");
+  mine.state.store(kActive, std::memory_order_release);
+  FAULT("join.active");
+  r->registry.joins.fetch_add(1, std::memory_order_release);
+  r->registry.changes.fetch_add(1, std::memory_order_release);
+  FAULT("join.counted");
+  seen_changes_ = changes();
+  joined_ = true;
+  unlock();
+  notify(r->presence, false);
+  return kOk;
+}
+
+uint64_t Channel::history_start(uint64_t count, uint64_t& sequence) const {
+  const uint64_t head = region()->heads.head.load(std::memory_order_relaxed);
+  const uint64_t next = sequence;
+  const uint64_t wanted = next > count ? next - count : 0;
+  const Commit* commit = commit_in_force();
+  uint64_t position = region()->heads.tail.load(std::memory_order_relaxed);
+  if (latest_ && commit && next > 0) position = commit->last_start.load(std::memory_order_relaxed);
+  if (position > head || head - position > capacity_) return head;
+  while (position < head) {
+    RecordHeader header;
+    uint64_t size;
+    if (read_header(position, head, header, size) != kOk) return head;
+    if (kind_of(header.tag) != kPad && header.sequence >= wanted) {
+      sequence = header.sequence;
+      return position;
+    }
+    position += size;
+  }
+  return head;
+}
+
+Status Channel::rejoin() {
+  if (!(role_ & kReceiver)) return kWrongRole;
+  peer(slot_).state.store(kFree, std::memory_order_release);
+  return join(false);
+}
+
+uint64_t Channel::next_sequence() const {
+  const Commit* commit = commit_in_force();
+  return commit ? commit->next_sequence.load(std::memory_order_relaxed) : 0;
+}
+
+bool Channel::evict_if_dead(uint32_t slot) {
+  // Our own byte could be had at once, and would then be given back.
+  if (slot == slot_ && claimed_) return false;
+  if (platform::lock_byte(file_.fd(), kPeerByte + slot, platform::LockKind::exclusive) != 0) return false;
+  FAULT("evict.locked");
+  const bool was = peer(slot).state.exchange(kFree, std::memory_order_acq_rel) != kFree;
+  FAULT("evict.marked");
+  if (was) {
+    platform::remove_file(file_.bell_path(slot));
+    region()->registry.changes.fetch_add(1, std::memory_order_release);
+  }
+  platform::unlock_byte(file_.fd(), kPeerByte + slot);
+  return was;
+}
+
+int Channel::evict_dead() {
+  int dead = 0;
+  const uint32_t used = region()->registry.slots_used.load(std::memory_order_acquire);
+  for (uint32_t i = 0; i < used && i < kMaxPeers; i++) {
+    if (peer(i).state.load(std::memory_order_acquire) != kFree && evict_if_dead(i)) dead++;
+  }
+  if (dead > 0) {
+    notify(region()->space, false);
+    notify(region()->presence, false);
+  }
+  return dead;
+}
+
+uint32_t Channel::count(uint32_t role) {
+  evict_dead();
+  uint32_t found = 0;
+  const uint32_t used = region()->registry.slots_used.load(std::memory_order_acquire);
+  for (uint32_t i = 0; i < used && i < kMaxPeers; i++) {
+    const Peer& p = peer(i);
+    if (p.state.load(std::memory_order_acquire) == kActive && (p.role.load(std::memory_order_relaxed) & role)) found++;
+  }
+  return found;
+}
+
+std::vector<PeerInfo> Channel::peers() {
+  evict_dead();
+  std::vector<PeerInfo> found;
+  const uint64_t at = head();
+  const uint32_t used = region()->registry.slots_used.load(std::memory_order_acquire);
+  for (uint32_t i = 0; i < used && i < kMaxPeers; i++) {
+    const Peer& p = peer(i);
+    PeerInfo info;
+    info.slot = i;
+    info.state = p.state.load(std::memory_order_acquire);
+    if (info.state == kFree) continue;
+    info.pid = p.pid.load(std::memory_order_relaxed);
+    info.role = p.role.load(std::memory_order_relaxed);
+    info.generation = p.generation.load(std::memory_order_relaxed);
+    info.joined_ms = p.joined_ms.load(std::memory_order_relaxed);
+    const uint64_t cursor = p.cursor.load(std::memory_order_acquire);
+    info.lag_bytes = (info.role & kReceiver) && cursor < at ? at - cursor : 0;
+    info.name = load_name(p);
+    info.alive = true;
+    found.push_back(info);
+  }
+  return found;
+}
+
+uint64_t Channel::slowest_cursor() {
+  Region* r = region();
+  uint64_t slowest = UINT64_MAX;
+  const uint32_t used = r->registry.slots_used.load(std::memory_order_acquire);
+  for (uint32_t i = 0; i < used && i < kMaxPeers; i++) {
+    const Peer& p = peer(i);
+    if (p.state.load(std::memory_order_acquire) != kActive) continue;
+    if (!(p.role.load(std::memory_order_relaxed) & kReceiver)) continue;
+    // acquire: pairs with the release of publish_cursor, so that the copy was made before we overwrite.
+    const uint64_t cursor = p.cursor.load(std::memory_order_acquire);
+    if (cursor < slowest) slowest = cursor;
+  }
+  return slowest;
+}
+
+void Channel::close() {
+  if (!file_.is_open()) return;
+  if (claimed_) {
+    Peer& mine = peer(slot_);
+    mine.state.store(kFree, std::memory_order_release);
+    FAULT("leave.marked");
+    Region* r = region();
+    r->registry.changes.fetch_add(1, std::memory_order_release);
+    disarm(Wait::data);
+    disarm(Wait::space);
+    disarm(Wait::presence);
+    if (bell_inode_ != 0) platform::remove_file(file_.bell_path(slot_));
+    FAULT("leave.bell");
+    notify(r->space, false);
+    notify(r->presence, false);
+    claimed_ = false;
+    platform::unlock_byte(file_.fd(), kPeerByte + slot_);
+  }
+  // Closing the descriptor would not do: a mapping that views keep alive also keeps its locks.
+  if (produces_) platform::unlock_byte(file_.fd(), kProducerByte);
+  produces_ = false;
+  platform::close_file(bell_);
+  bell_ = -1;
+  bell_inode_ = 0;
+  for (BellEnd& end : bell_ends_) platform::close_file(end.fd);
+  bell_ends_.clear();
+  for (Assembly& assembly : assemblies_) ::free(assembly.data);
+  assemblies_.clear();
+  ::free(large_);
+  large_ = nullptr;
+  if (!views_.empty()) file_.leak_mapping();
+  views_.clear();
+  joined_ = false;
+  file_.close();
+}
+
+}  // namespace isthmus

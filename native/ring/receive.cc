@@ -1,0 +1,258 @@
+// Receiving: no lock. `head` says what exists, the cursor of this receiver says what it still needs.
+// Nothing that is read from the region is believed before it was checked against the ring's bounds.
+#include <cstdlib>
+#include <cstring>
+
+#include "channel.h"
+#include "copy.h"
+#include "fault.h"
+
+namespace isthmus {
+namespace {
+constexpr int kOverrunTurns = 1000;
+constexpr uint64_t kFirstRoom = 1 << 20;
+}  // namespace
+
+bool Channel::is_own(uint32_t tag) const {
+  return slot_of(tag) == slot_ && generation_of(tag) == (generation_ & 0xffff);
+}
+
+/** Has what lies at the cursor been given up? Only channels that drop or evict ever overwrite it. */
+bool Channel::overrun() const {
+  if (region()->heads.tail.load(std::memory_order_acquire) > cursor_) return true;
+  return constants().policy == kEvictAfter && peer(slot_).state.load(std::memory_order_acquire) != kActive;
+}
+
+Status Channel::resynchronise() {
+  if (constants().policy == kEvictAfter) return kEvictedSelf;
+  const uint64_t tail = region()->heads.tail.load(std::memory_order_acquire);
+  if (tail > cursor_) cursor_ = tail;
+  cached_head_ = region()->heads.head.load(std::memory_order_acquire);
+  return kOk;
+}
+
+Status Channel::peek(RecordHeader& header, uint64_t& size) {
+  for (int turn = 0; turn < kOverrunTurns; turn++) {
+    if (drops_ && overrun()) {
+      Status status = resynchronise();
+      if (status != kOk) return status;
+    }
+    if (cursor_ == cached_head_) {
+      // acquire: pairs with the release of publish.
+      cached_head_ = region()->heads.head.load(std::memory_order_acquire);
+      if (cursor_ == cached_head_) {
+        if (cursor_ != published_) publish_cursor();
+        return kEmpty;
+      }
+    }
+    const bool possible = cached_head_ - cursor_ <= capacity_;
+    Status status = possible ? read_header(cursor_, cached_head_, header, size) : kCorrupt;
+    if (drops_) {
+      std::atomic_thread_fence(std::memory_order_acquire);
+      if (overrun()) continue;
+    }
+    return status;
+  }
+  return kEmpty;
+}
+
+void Channel::publish_cursor() {
+  uint64_t target = cursor_;
+  if (!views_.empty()) target = views_.front().start;
+  if (target == published_) return;
+  FAULT("receive.cursor");
+  published_ = target;
+  // release: pairs with the acquire of slowest_cursor; our copies are made before the place is used again.
+  peer(slot_).cursor.store(target, std::memory_order_release);
+  notify(region()->space, false);
+}
+
+void Channel::advance(uint64_t size) {
+  cursor_ += size;
+  if (cursor_ - published_ >= capacity_ / 16) publish_cursor();
+}
+
+void Channel::account(uint64_t sequence, Message& message) {
+  message.sequence = sequence;
+  message.missed = sequence > expected_ ? sequence - expected_ : 0;
+  expected_ = sequence + 1;
+}
+
+Status Channel::jump_to_latest() {
+  Heads& heads = region()->heads;
+  for (int turn = 0; turn < 16; turn++) {
+    const uint64_t head = heads.head.load(std::memory_order_acquire);
+    if (head == cursor_) return kOk;
+    for (const Commit& commit : heads.commit) {
+      if (commit.position.load(std::memory_order_relaxed) != head) continue;
+      const uint64_t start = commit.last_start.load(std::memory_order_relaxed);
+      std::atomic_thread_fence(std::memory_order_acquire);
+      if (heads.head.load(std::memory_order_relaxed) != head) break;
+      if (start > head) return kCorrupt;
+      if (start > cursor_) {
+        cursor_ = start;
+        cached_head_ = head;
+      }
+      return kOk;
+    }
+  }
+  return kOk;
+}
+
+Status Channel::receive(uint8_t* place, uint64_t room, Message& message) {
+  if (!(role_ & kReceiver)) return kWrongRole;
+  if (latest_) {
+    Status status = jump_to_latest();
+    if (status != kOk) return status;
+  }
+  for (;;) {
+    RecordHeader header;
+    uint64_t size;
+    Status status = peek(header, size);
+    if (status != kOk) return status;
+    const uint32_t kind = kind_of(header.tag);
+    if (kind == kPad) {
+      advance(size);
+    } else if (kind == kChunk) {
+      status = take_chunk(header, message);
+      if (status == kEvictedSelf || status == kCorrupt || status == kNoMemory) return status;
+      if (status != kFull) advance(size);
+      if (status == kLarge) return kLarge;
+    } else if (!echo_ && is_own(header.tag)) {
+      expected_ = header.sequence + 1;
+      advance(size);
+    } else {
+      message.bytes = header.bytes;
+      if (header.bytes > room) return kNeedsSpace;
+      copy_bytes(place, file_.data() + offset_of(cursor_) + sizeof(RecordHeader), header.bytes, drops_);
+      if (drops_) {
+        std::atomic_thread_fence(std::memory_order_acquire);
+        if (overrun()) continue;
+      }
+      FAULT("receive.copied");
+      account(header.sequence, message);
+      advance(size);
+      return kOk;
+    }
+  }
+}
+
+Status Channel::receive_view(const uint8_t*& place, Message& message, uint64_t& ticket) {
+  if (!(role_ & kReceiver)) return kWrongRole;
+  if (drops_) return kUnsupported;
+  for (;;) {
+    RecordHeader header;
+    uint64_t size;
+    Status status = peek(header, size);
+    if (status != kOk) return status;
+    const uint32_t kind = kind_of(header.tag);
+    if (kind == kChunk) {
+      status = take_chunk(header, message);
+      if (status == kCorrupt || status == kNoMemory) return status;
+      advance(size);
+      if (status == kLarge) return kLarge;
+      continue;
+    }
+    if (kind == kPad || (!echo_ && is_own(header.tag))) {
+      if (kind != kPad) expected_ = header.sequence + 1;
+      advance(size);
+      continue;
+    }
+    place = file_.data() + offset_of(cursor_) + sizeof(RecordHeader);
+    message.bytes = header.bytes;
+    account(header.sequence, message);
+    ticket = next_ticket_++;
+    views_.push_back({ticket, cursor_, false});
+    advance(size);
+    return kOk;
+  }
+}
+
+void Channel::release_view(uint64_t ticket) {
+  for (View& view : views_) {
+    if (view.ticket == ticket) view.released = true;
+  }
+  size_t done = 0;
+  while (done < views_.size() && views_[done].released) done++;
+  views_.erase(views_.begin(), views_.begin() + static_cast<std::ptrdiff_t>(done));
+  const uint64_t target = views_.empty() ? cursor_ : views_.front().start;
+  if (target - published_ >= capacity_ / 16 || (views_.empty() && cursor_ == cached_head_)) publish_cursor();
+}
+
+Assembly* Channel::assembly_of(uint32_t tag) {
+  for (Assembly& assembly : assemblies_) {
+    if (assembly.slot == slot_of(tag)) return &assembly;
+  }
+  return nullptr;
+}
+
+/** kOk: taken or rightly ignored; kFull: overwritten meanwhile, look again; kLarge: a message is complete. */
+Status Channel::take_chunk(const RecordHeader& header, Message& message) {
+  if (header.bytes < sizeof(ChunkHeader)) return kCorrupt;
+  const uint8_t* at = file_.data() + offset_of(cursor_) + sizeof(RecordHeader);
+  ChunkHeader chunk;
+  copy_bytes(reinterpret_cast<uint8_t*>(&chunk), at, sizeof chunk, drops_);
+  if (drops_) {
+    std::atomic_thread_fence(std::memory_order_acquire);
+    if (overrun()) return kFull;
+  }
+  const uint64_t part = header.bytes - sizeof(ChunkHeader);
+  if (part == 0 || chunk.total > kMaxMessageBytes || chunk.offset > chunk.total || part > chunk.total - chunk.offset) return kCorrupt;
+  if ((chunk.offset == 0) != (chunk.id == cursor_)) return kCorrupt;
+  const bool last = chunk.offset + part == chunk.total;
+  if (!echo_ && is_own(header.tag)) {
+    if (last) expected_ = header.sequence + 1;
+    return kOk;
+  }
+  Assembly* assembly = assembly_of(header.tag);
+  if (chunk.offset == 0) {
+    if (!assembly) {
+      assemblies_.emplace_back();
+      assembly = &assemblies_.back();
+      assembly->slot = slot_of(header.tag);
+    }
+    assembly->generation = generation_of(header.tag);
+    assembly->id = chunk.id;
+    assembly->total = chunk.total;
+    assembly->got = 0;
+  } else if (!assembly || assembly->generation != generation_of(header.tag) || assembly->id != chunk.id ||
+             assembly->got != chunk.offset || assembly->total != chunk.total) {
+    // Its beginning came before we did: not ours to have, so not missed either.
+    if (last && chunk.id < joined_at_) expected_ = header.sequence + 1;
+    return kOk;
+  }
+  if (assembly->got + part > assembly->room) {
+    // Grown as the bytes really come: an announced gigabyte costs nothing.
+    uint64_t room = assembly->room < kFirstRoom ? kFirstRoom : assembly->room * 2;
+    if (room > chunk.total) room = chunk.total;
+    if (room < assembly->got + part) room = assembly->got + part;
+    uint8_t* data = static_cast<uint8_t*>(::realloc(assembly->data, room));
+    if (!data) return kNoMemory;
+    assembly->data = data;
+    assembly->room = room;
+  }
+  copy_bytes(assembly->data + chunk.offset, at + sizeof chunk, part, drops_);
+  if (drops_) {
+    std::atomic_thread_fence(std::memory_order_acquire);
+    if (overrun()) return kFull;
+  }
+  assembly->got += part;
+  if (!last) return kOk;
+  account(header.sequence, message);
+  message.bytes = chunk.total;
+  ::free(large_);
+  large_ = assembly->data;
+  large_bytes_ = chunk.total;
+  assemblies_.erase(assemblies_.begin() + (assembly - assemblies_.data()));
+  return kLarge;
+}
+
+uint8_t* Channel::take_large(uint64_t& bytes) {
+  uint8_t* data = large_;
+  bytes = large_bytes_;
+  large_ = nullptr;
+  large_bytes_ = 0;
+  return data;
+}
+
+}  // namespace isthmus
