@@ -78,5 +78,6 @@ inline napi_value integer(napi_env env, int32_t value) {
 
 // One function for each area, in the file of that area; called from registration.cc.
 bool register_pipe(napi_env env, napi_value exports);
+bool register_shm(napi_env env, napi_value exports);
 
 }  // namespace isthmus

@@ -12,6 +12,7 @@ napi_value init(napi_env env, napi_value exports) {
   using namespace isthmus;
   napi_set_named_property(env, exports, "interfaceVersion", integer(env, kInterfaceVersion));
   if (!register_pipe(env, exports)) return nullptr;
+  if (!register_shm(env, exports)) return nullptr;
   return exports;
 }
 
