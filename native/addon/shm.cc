@@ -352,6 +352,12 @@ napi_value count(napi_env env, napi_callback_info info) {
   return integer(env, handle ? static_cast<int32_t>(handle->channel.count(static_cast<uint32_t>(args.int32(1)))) : -EBADF);
 }
 
+napi_value left(napi_env env, napi_callback_info info) {
+  Arguments<2> args(env, info);
+  Handle* handle = handle_of(env, args.at[0]);
+  return number(env, handle ? handle->channel.left(static_cast<uint32_t>(args.int32(1))) : 0);
+}
+
 napi_value evict_dead(napi_env env, napi_callback_info info) {
   Arguments<1> args(env, info);
   Handle* handle = handle_of(env, args.at[0]);
@@ -476,6 +482,7 @@ const Function kTable[] = {
     {"bell", bell},
     {"bellLost", bell_lost},
     {"count", count},
+    {"left", left},
     {"evictDead", evict_dead},
     {"rejoin", rejoin},
     {"publish", publish},

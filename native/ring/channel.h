@@ -96,6 +96,8 @@ class Channel {
   // peers.cc
   uint32_t count(uint32_t role);
   std::vector<PeerInfo> peers();
+  /** The last generation of this slot that left of its own accord. */
+  uint32_t left(uint32_t slot) const { return slot < kMaxPeers ? peer(slot).left.load(std::memory_order_acquire) : 0; }
   /** Frees the slots of the dead; gives how many there were. */
   int evict_dead();
   uint32_t changes() const { return region()->registry.changes.load(std::memory_order_acquire); }

@@ -95,6 +95,8 @@ struct alignas(128) Peer {
   /** For people; nothing is decided by it. */
   std::atomic<uint32_t> pid;
   std::atomic<uint64_t> joined_ms;
+  /** The last generation that left of its own accord: another that is gone was killed. */
+  std::atomic<uint32_t> left;
   std::atomic<uint64_t> name[kPeerNameBytes / 8];
 };
 

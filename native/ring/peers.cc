@@ -231,6 +231,7 @@ void Channel::close() {
   if (!file_.is_open()) return;
   if (claimed_) {
     Peer& mine = peer(slot_);
+    mine.left.store(generation_, std::memory_order_relaxed);
     mine.state.store(kFree, std::memory_order_release);
     FAULT("leave.marked");
     Region* r = region();

@@ -26,6 +26,9 @@ export const ERROR_CODES = {
   USAGE_CLOSED: { kind: 'connection', retry: false, meaning: 'used after close' },
   USAGE_NOT_CONNECTED: { kind: 'connection', retry: true, meaning: 'the client is offline and the option says to fail at once' },
   USAGE_INSECURE: { kind: 'plain', retry: false, meaning: 'listening beyond localhost without authentication, and `insecure` is not set' },
+  USAGE_WRONG_MODE: { kind: 'channel', retry: false, meaning: 'a shared-memory handle was used to send or to receive without having been opened for it' },
+  USAGE_CHANNEL_MISMATCH: { kind: 'channel', retry: false, meaning: 'the shared-memory channel of this name is of another type, policy or layout version' },
+  USAGE_RELEASED: { kind: 'plain', retry: false, meaning: 'a view or loan of shared memory was used after its release' },
   USAGE_UNSERIALIZABLE: { kind: 'serialization', retry: false, meaning: 'the payload cannot be encoded with the content type asked for' },
   USAGE_INVALID_PAYLOAD: { kind: 'serialization', retry: false, meaning: 'the payload does not fit the schema of the channel' },
   USAGE_UNSUPPORTED: { kind: 'plain', retry: false, meaning: 'the protocol spoken with this peer does not have it' },
@@ -40,6 +43,7 @@ export const ERROR_CODES = {
   PEER_MALFORMED_PAYLOAD: { kind: 'serialization', retry: false, meaning: 'the payload does not decode as its content type says' },
   PEER_SILENT: { kind: 'connection', retry: true, meaning: 'nothing was heard from the peer within the heartbeat time' },
   PEER_HANDSHAKE_TIMEOUT: { kind: 'timeout', retry: true, meaning: 'the handshake was not finished in time' },
+  PEER_CORRUPT_REGION: { kind: 'channel', retry: false, meaning: 'what stands in the shared memory cannot be right: a hostile or broken program wrote into it' },
 
   REMOTE_NO_CHANNEL: { kind: 'channel', retry: false, meaning: 'the channel does not exist and is not made automatically' },
   REMOTE_NO_APPLICATION: { kind: 'application', retry: false, meaning: 'the application does not exist and is not made automatically' },
@@ -64,6 +68,9 @@ export const ERROR_CODES = {
   LIMIT_OUTBOX: { kind: 'connection', retry: true, meaning: 'the outbox is full and its policy is to disconnect or to fail' },
   LIMIT_OFFLINE_QUEUE: { kind: 'connection', retry: true, meaning: 'too much waits for the connection to come back' },
   LIMIT_RATE: { kind: 'connection', retry: true, meaning: 'more messages a second than allowed' },
+  LIMIT_PEERS: { kind: 'channel', retry: true, meaning: 'the shared-memory channel has as many senders and receivers as it holds' },
+  LIMIT_PRODUCERS: { kind: 'channel', retry: true, meaning: 'a ROUTE has a producer already, and takes one' },
+  LIMIT_EVICTED: { kind: 'channel', retry: true, meaning: 'this receiver was a ring behind for too long and was evicted; it may rejoin' },
 
   NETWORK_CONNECT_FAILED: { kind: 'connection', retry: true, meaning: 'nobody answers at the address' },
   NETWORK_LOST: { kind: 'connection', retry: true, meaning: 'the connection broke' },
@@ -77,6 +84,8 @@ export const ERROR_CODES = {
   TIME_CANCELLED: { kind: 'plain', retry: false, meaning: 'the AbortSignal of the call fired' },
 
   SYSTEM_NO_ADDON: { kind: 'plain', retry: false, meaning: 'the native addon is not there for this platform' },
+  SYSTEM_SHM_SPACE: { kind: 'channel', retry: true, meaning: 'the machine has not as much shared memory as the channel asks for' },
+  SYSTEM_SHM_FOREIGN: { kind: 'channel', retry: false, meaning: 'the file of the shared-memory channel belongs to another user, is open to others, or is no regular file' },
   SYSTEM_UNEXPECTED: { kind: 'plain', retry: false, meaning: 'a fault of this package or of the machine; report it' },
 } as const satisfies Record<string, ErrorCodeEntry>;
 

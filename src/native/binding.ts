@@ -7,11 +7,14 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { ipcError } from '../base/errors.ts';
 import type { PipeNative } from './pipe-native.ts';
+import type { ShmNative } from './shm-native.ts';
 
 /** What the addon exports: one object for each file of native/addon. */
 export interface NativeBinding {
   readonly interfaceVersion: number;
   readonly pipe: PipeNative;
+  /** Missing where the ring has no platform layer. */
+  readonly shm?: ShmNative;
 }
 
 /** Raised together with `kInterfaceVersion` of native/addon/registration.cc. */

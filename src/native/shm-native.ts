@@ -1,0 +1,77 @@
+// The functions of native/addon/shm.cc. A status is one of src/shm/status.ts, or a negative errno; what
+// else a call finds out stands in the block that was given to `open`.
+
+declare const handleBrand: unique symbol;
+/** An open handle of the addon; it means something only to the functions below. */
+export interface ShmHandle {
+  readonly [handleBrand]: true;
+}
+
+export interface ShmPeer {
+  readonly slot: number;
+  readonly generation: number;
+  readonly pid: number;
+  readonly role: number;
+  readonly state: number;
+  readonly lagBytes: number;
+  readonly joinedAt: number;
+  readonly name: string;
+}
+
+export interface ShmInfo {
+  readonly slot: number;
+  readonly type: number;
+  readonly policy: number;
+  readonly capacity: number;
+  readonly fileBytes: number;
+  readonly evictMs: number;
+  readonly history: number;
+  readonly latest: number;
+  readonly layoutVersion: number;
+  readonly inlineLimit: number;
+  readonly position: number;
+  readonly nextSequence: number;
+}
+
+export interface ShmNative {
+  open(
+    block: Float64Array,
+    name: string,
+    type: number,
+    role: number,
+    policy: number,
+    capacity: number,
+    evictMs: number,
+    history: number,
+    flags: number,
+    peerName: string,
+  ): ShmHandle | number;
+  close(handle: ShmHandle): void;
+  send(handle: ShmHandle, bytes: Uint8Array, whole: boolean, resume: boolean, lockMs: number): number;
+  sendBatch(handle: ShmHandle, slab: Uint8Array, from: number, to: number, lockMs: number): number;
+  setSlab(handle: ShmHandle, slab: Uint8Array): number;
+  receiveBatch(handle: ShmHandle, offset: number, max: number): number;
+  receiveInto(handle: ShmHandle, bytes: Uint8Array): number;
+  takeLarge(handle: ShmHandle): ArrayBuffer | number;
+  receiveView(handle: ShmHandle): ArrayBuffer | number;
+  releaseView(handle: ShmHandle, buffer: ArrayBuffer, ticket: number): void;
+  loan(handle: ShmHandle, bytes: number): ArrayBuffer | number;
+  commitLoan(handle: ShmHandle, buffer: ArrayBuffer, bytes: number): number;
+  spin(handle: ShmHandle, what: number, micros: number): number;
+  wait(handle: ShmHandle, what: number, ms: number): number;
+  arm(handle: ShmHandle, what: number): number;
+  disarm(handle: ShmHandle, what: number): void;
+  bell(handle: ShmHandle): number;
+  bellLost(handle: ShmHandle): number;
+  count(handle: ShmHandle, role: number): number;
+  left(handle: ShmHandle, slot: number): number;
+  evictDead(handle: ShmHandle): number;
+  rejoin(handle: ShmHandle): number;
+  publish(handle: ShmHandle): void;
+  peers(handle: ShmHandle): ShmPeer[];
+  info(handle: ShmHandle): ShmInfo | number;
+  list(): { name: string; group: number }[];
+  clear(name: string, group: boolean): number;
+  /** Only in builds for tests. */
+  armFault?(point: string, countdown: number, stopOnly: boolean): void;
+}

@@ -1,0 +1,326 @@
+// IPCChannel: a handle on a shared-memory channel, the class that users meet.
+
+import { EventEmitter } from 'node:events';
+import { abortError, IPCError, toError } from '../base/errors.ts';
+import { integerOption, invalidOption } from '../base/options.ts';
+import {
+  checkMode,
+  checkType,
+  type ChannelType,
+  ConnMode,
+  encodeName,
+  resolveOptions,
+  type ResolvedOptions,
+  resolveWait,
+  type ShmChannelOptions,
+  type WaitOptions,
+} from './options.ts';
+import type { Peer } from './presence.ts';
+import type { MessageHandler } from './receiver.ts';
+import { ShmSession } from './session.ts';
+import { closedError, shmError, STATUS, timeoutError } from './status.ts';
+import { copied, Loan, type MessageView } from './view.ts';
+
+/** What can be sent; a text goes as UTF-8. */
+export type Sendable = Uint8Array | ArrayBuffer | string;
+
+export interface ShmChannelEvents {
+  /** So many messages were dropped for this receiver, before the message of this number. */
+  missed: [count: number, sequence: number];
+  /** This receiver was evicted while a handler wanted messages. */
+  evicted: [];
+  /** A handler's channel broke. */
+  error: [error: Error];
+  join: [peer: Peer];
+  leave: [peer: Peer];
+  death: [peer: Peer];
+}
+
+const MAX_MESSAGE_BYTES = 2 ** 30;
+const PRESENCE_EVENTS = new Set<unknown>(['join', 'leave', 'death']);
+
+/**
+ * A handle on a shared-memory channel. It is connected when it has been made. Every thread makes its own.
+ *
+ * Order: all receivers get the messages of all senders in one and the same order, each from the moment it
+ * joined; the messages of one handle come in the order in which it sent them.
+ *
+ * @throws IPCError from the constructor and `connect`: `SYSTEM_NO_ADDON`, `SYSTEM_SHM_SPACE`, `SYSTEM_SHM_FOREIGN`,
+ * `USAGE_CHANNEL_MISMATCH`, `LIMIT_PRODUCERS`, `LIMIT_PEERS`, `USAGE_INVALID_OPTION`, `USAGE_INVALID_NAME`.
+ *
+ * @example
+ * ```ts
+ * const prices = new IPCChannel(ChannelType.ROUTE, 'prices', ConnMode.RECEIVER);
+ * for await (const message of prices) console.log(message.toString());
+ * ```
+ */
+export class IPCChannel extends EventEmitter<ShmChannelEvents> {
+  readonly name: string;
+  readonly type: ChannelType;
+  #mode: ConnMode;
+  readonly #options: ResolvedOptions;
+  #session: ShmSession | undefined;
+  #closed = false;
+
+  constructor(type: ChannelType, name: string, mode: ConnMode = ConnMode.BOTH, options: ShmChannelOptions = {}) {
+    super();
+    this.type = checkType(type);
+    encodeName(name);
+    this.name = name;
+    this.#mode = checkMode(mode);
+    this.#options = resolveOptions(options);
+    const untyped: EventEmitter = this;
+    untyped.on('newListener', (event: unknown) => {
+      if (PRESENCE_EVENTS.has(event)) this.#session?.presence.watch();
+    });
+    this.connect();
+  }
+
+  get mode(): ConnMode {
+    return this.#mode;
+  }
+  get isConnected(): boolean {
+    return this.#session !== undefined;
+  }
+  get isClosed(): boolean {
+    return this.#closed;
+  }
+  /** Bytes of the ring. */
+  get capacityBytes(): number {
+    return this.#use('open').ring.info.capacity;
+  }
+  /** How many messages were dropped for this receiver since it joined. */
+  get missedCount(): number {
+    return this.#session?.optionalReceiver?.missedTotal ?? 0;
+  }
+
+  /** Joins again after `disconnect`, or with another mode. Nothing happens when it is connected that way already. */
+  connect(mode: ConnMode = this.#mode): void {
+    if (this.#closed) throw closedError('open', this.name);
+    checkMode(mode);
+    if (this.#session && mode === this.#mode) return;
+    this.disconnect();
+    const session = new ShmSession(this.name, this.type, mode, this.#options);
+    this.#mode = mode;
+    this.#session = session;
+    session.presence.onEvent = (event, peer) => this.emit(event, peer);
+    const receiver = session.optionalReceiver;
+    if (receiver) {
+      receiver.onMissed = (count, sequence) => this.emit('missed', count, sequence);
+      receiver.onFailure = (error) => this.#failed(error);
+    }
+    if ((this.eventNames() as unknown[]).some((name) => PRESENCE_EVENTS.has(name))) session.presence.watch();
+  }
+
+  #failed(error: Error): void {
+    if (error instanceof IPCError && error.code === 'LIMIT_EVICTED') this.emit('evicted');
+    else this.emit('error', error);
+  }
+
+  /** Leaves the channel; what waits is rejected with `USAGE_CLOSED`. `connect` joins again. */
+  disconnect(): void {
+    const session = this.#session;
+    this.#session = undefined;
+    session?.close();
+  }
+
+  /** Leaves for good. Idempotent. */
+  close(): void {
+    this.#closed = true;
+    this.disconnect();
+  }
+  [Symbol.dispose](): void {
+    this.close();
+  }
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.close();
+  }
+
+  #use(activity: 'open' | 'send' | 'receive'): ShmSession {
+    if (this.#session) return this.#session;
+    if (this.#closed) throw closedError(activity, this.name);
+    throw shmError(activity, 'USAGE_NOT_CONNECTED', `channel '${this.name}' is disconnected`);
+  }
+
+  // --- sending -----------------------------------------------------------------------------------
+
+  /**
+   * Sends, waiting while the slowest receiver is a ring behind (on channels that block). Do not change the
+   * bytes before the promise is resolved. A message that nobody receives is sent all the same.
+   *
+   * @throws IPCError `TIME_OUT`, `TIME_CANCELLED`, `LIMIT_MESSAGE_BYTES` (over 1 GiB), `USAGE_WRONG_MODE`, `USAGE_CLOSED`.
+   */
+  send(data: Sendable, wait?: WaitOptions | number): Promise<void> {
+    try {
+      return this.#use('send').sender.send(toBytes(data), resolveWait(wait));
+    } catch (error) {
+      return Promise.reject(toError(error));
+    }
+  }
+
+  /** One attempt: false when there is no room for all of it now. With a time-out it blocks the thread, as in libipc. */
+  trySend(data: Sendable, timeoutMs = 0): boolean {
+    const { sender } = this.#use('send');
+    const bytes = toBytes(data);
+    if (timeoutMs === 0) return sender.trySend(bytes);
+    return falseOnTimeout(() => sender.sendSync(bytes, timeoutMs));
+  }
+
+  /** Blocks the thread until it is sent: for worker threads. */
+  sendSync(data: Sendable, timeoutMs: number = Number.POSITIVE_INFINITY): void {
+    this.#use('send').sender.sendSync(toBytes(data), timeoutMs);
+  }
+
+  /** Sends many with few calls: the fast way for small messages. */
+  async sendMany(messages: readonly Sendable[], wait?: WaitOptions | number): Promise<void> {
+    await this.#use('send').sender.sendMany(messages.map(toBytes), resolveWait(wait));
+  }
+
+  /** Sends as many as there is room for; gives how many, counted from the first. */
+  trySendMany(messages: readonly Sendable[]): number {
+    return this.#use('send').sender.trySendMany(messages.map(toBytes));
+  }
+
+  /**
+   * A place to write a message of at most this size into. See `Loan`.
+   *
+   * @throws IPCError `TIME_OUT` when the ring has no room now.
+   */
+  loan(bytes: number): Loan {
+    integerOption('bytes', bytes, { default: 0, min: 0, max: MAX_MESSAGE_BYTES });
+    const session = this.#use('send');
+    const { sender } = session;
+    if (bytes > 0 && sender.waiting === 0) {
+      const loan = session.views.loan(bytes);
+      if (loan instanceof Loan) return loan;
+      if (loan === STATUS.full || loan === STATUS.busy) throw timeoutError('send', this.name, 0);
+      if (loan !== STATUS.unsupported && loan !== STATUS.tooLarge) throw session.ring.error('send', loan);
+    }
+    return new Loan(
+      new Uint8Array(bytes),
+      false,
+      (data) => this.send(data),
+      () => undefined,
+    );
+  }
+
+  // --- receiving ---------------------------------------------------------------------------------
+
+  /**
+   * The next message, when it comes. Small ones share memory of 128 KiB: copy what is kept for long.
+   *
+   * @throws IPCError `TIME_OUT`, `TIME_CANCELLED`, `LIMIT_EVICTED`, `PEER_CORRUPT_REGION`, `USAGE_WRONG_MODE`, `USAGE_CLOSED`.
+   */
+  receive(wait?: WaitOptions | number): Promise<Buffer> {
+    try {
+      return this.#use('receive').receiver.receive(resolveWait(wait));
+    } catch (error) {
+      return Promise.reject(toError(error));
+    }
+  }
+
+  /** The next message if there is one, else null. */
+  tryReceive(): Buffer | null {
+    return this.#use('receive').receiver.take() ?? null;
+  }
+
+  /** Blocks the thread until a message comes: for worker threads. */
+  receiveSync(timeoutMs: number = Number.POSITIVE_INFINITY): Buffer {
+    return this.#use('receive').receiver.receiveSync(timeoutMs);
+  }
+
+  /** Waits for one message, and gives with it those that are there already, at most `max`. */
+  async receiveMany(max: number, wait?: WaitOptions | number): Promise<Buffer[]> {
+    integerOption('max', max, { default: 1, min: 1, max: 1_000_000 });
+    const { receiver } = this.#use('receive');
+    const messages = [await receiver.receive(resolveWait(wait))];
+    while (messages.length < max) {
+      const next = receiver.take();
+      if (next === undefined) break;
+      messages.push(next);
+    }
+    return messages;
+  }
+
+  /** The next message without a copy, or undefined. See `MessageView`. Messages taken in advance come as copies. */
+  tryReceiveView(): MessageView | undefined {
+    const { receiver, ring, views } = this.#use('receive');
+    if (ring.keepsAll && receiver.inbox.waiting === 0) return views.tryReceive();
+    const data = receiver.take();
+    return data === undefined ? undefined : copied(data, receiver.inbox.sequence);
+  }
+
+  /** Calls the handler with every message; gives a function that ends it. */
+  onMessage(handler: MessageHandler): () => void {
+    return this.#use('receive').receiver.addHandler(handler);
+  }
+
+  /** Messages until the channel is closed. */
+  [Symbol.asyncIterator](): AsyncIterableIterator<Buffer> {
+    const iterator: AsyncIterableIterator<Buffer> = {
+      next: async () => {
+        try {
+          return { done: false, value: await this.receive() };
+        } catch (error) {
+          const ended = error instanceof IPCError && error.code === 'USAGE_CLOSED';
+          if (ended) return { done: true, value: undefined };
+          throw error;
+        }
+      },
+      return: async () => ({ done: true, value: undefined }),
+      [Symbol.asyncIterator]: () => iterator,
+    };
+    return iterator;
+  }
+
+  /** After an eviction: begins again with what is sent from now on. */
+  rejoin(): void {
+    const { receiver, ring } = this.#use('receive');
+    ring.check('open', ring.rejoin());
+    receiver.resume();
+  }
+
+  // --- presence ----------------------------------------------------------------------------------
+
+  /** How many handles receive; the dead are not among them. */
+  getReceiverCount(): number {
+    return this.#use('open').presence.receivers();
+  }
+  getSenderCount(): number {
+    return this.#use('open').presence.senders();
+  }
+  peers(): Peer[] {
+    return this.#use('open').presence.peers();
+  }
+
+  /** True when there are so many receivers; false when the time ran out. */
+  async waitForReceivers(count: number, wait?: WaitOptions | number): Promise<boolean> {
+    integerOption('count', count, { default: 1, min: 0, max: 1024 });
+    const resolved = resolveWait(wait);
+    if (resolved.signal?.aborted) throw abortError(resolved.signal);
+    return this.#use('open').presence.waitForReceivers(count, resolved);
+  }
+
+  /** With false, handlers of this channel do not keep the process alive. */
+  setKeepAlive(keepAlive: boolean): void {
+    if (typeof keepAlive !== 'boolean') throw invalidOption('keepAlive', keepAlive, 'true or false');
+    this.#use('receive').receiver.setKeepAlive(keepAlive);
+  }
+}
+
+function toBytes(data: Sendable): Uint8Array {
+  if (data instanceof Uint8Array) return data;
+  if (typeof data === 'string') return Buffer.from(data);
+  if (data instanceof ArrayBuffer) return new Uint8Array(data);
+  throw invalidOption('data', data, 'a Uint8Array, an ArrayBuffer or a text');
+}
+
+function falseOnTimeout(action: () => void): boolean {
+  try {
+    action();
+    return true;
+  } catch (error) {
+    if (error instanceof IPCError && error.code === 'TIME_OUT') return false;
+    throw error;
+  }
+}

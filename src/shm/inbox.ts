@@ -1,0 +1,117 @@
+// Messages on their way out of the ring: one call of the addon moves as many as there are into a slab, and
+// each becomes a Buffer over its part of it. A slab is never written twice, so the Buffers are the user's.
+
+import type { Ring } from './ring.ts';
+import { STATUS } from './status.ts';
+
+const SLAB_BYTES = 128 * 1024;
+const HEADER_BYTES = 16;
+/** A message larger than this gets memory of its own. */
+const OWN_MEMORY_BYTES = SLAB_BYTES / 4;
+const MAX_BATCH = 1 << 20;
+
+type BufferOver = new (memory: ArrayBufferLike, offset: number, length: number) => Buffer;
+// Buffer.from(memory, offset, length) checks and dispatches; the class behind it is three times as fast.
+const species: unknown = Reflect.get(Buffer, Symbol.species);
+const FastBuffer: BufferOver | undefined =
+  typeof species === 'function' && species !== Buffer ? (species as BufferOver) : undefined;
+
+function bufferOver(memory: ArrayBufferLike, offset: number, length: number): Buffer {
+  return FastBuffer ? new FastBuffer(memory, offset, length) : Buffer.from(memory, offset, length);
+}
+
+export class Inbox {
+  /** The number of the message that `take` gave last, and how many were lost before it. */
+  sequence = -1;
+  missed = 0;
+
+  readonly #ring: Ring;
+  readonly #maxBatch: number;
+  #slab = new ArrayBuffer(0);
+  #words = new Uint32Array(0);
+  #next = 0;
+  #free = 0;
+  #left = 0;
+  #large: { data: Buffer; sequence: number; missed: number } | undefined;
+
+  constructor(ring: Ring) {
+    this.#ring = ring;
+    // A latest channel is about what is newest when it is asked for.
+    this.#maxBatch = ring.info.latest === 1 ? 1 : MAX_BATCH;
+  }
+
+  /** How many messages are here already. */
+  get waiting(): number {
+    return this.#left + (this.#large ? 1 : 0);
+  }
+
+  /** The next message; undefined when there is none. Throws when this receiver was evicted, or the region is broken. */
+  take(): Buffer | undefined {
+    if (this.#left > 0) return this.#fromSlab();
+    return this.#fill();
+  }
+
+  #fill(): Buffer | undefined {
+    if (this.#large) {
+      const { data, sequence, missed } = this.#large;
+      this.#large = undefined;
+      this.sequence = sequence;
+      this.missed = missed;
+      return data;
+    }
+    const ring = this.#ring;
+    for (;;) {
+      if (this.#slab.byteLength - this.#free < HEADER_BYTES) this.#newSlab();
+      this.#next = this.#free;
+      const status = ring.receiveBatch(this.#free, this.#maxBatch);
+      this.#left = ring.count;
+      this.#free = ring.used;
+      if (status === STATUS.large) {
+        const { sequence, missed } = ring;
+        this.#large = { data: Buffer.from(ring.takeLarge()), sequence, missed };
+      }
+      if (this.#left > 0) return this.#fromSlab();
+      if (status === STATUS.empty) return undefined;
+      if (status === STATUS.large) return this.#fill();
+      if (status !== STATUS.needsSpace) throw ring.error('receive', status);
+      if (ring.bytes > OWN_MEMORY_BYTES) {
+        const own = Buffer.allocUnsafeSlow(ring.bytes);
+        const result = ring.receiveInto(own);
+        // On a channel that drops, another message may have taken its place meanwhile.
+        if (result === STATUS.ok) {
+          this.sequence = ring.sequence;
+          this.missed = ring.missed;
+          return own.length === ring.bytes ? own : own.subarray(0, ring.bytes);
+        }
+        if (result === STATUS.large) {
+          this.sequence = ring.sequence;
+          this.missed = ring.missed;
+          return Buffer.from(ring.takeLarge());
+        }
+        if (result === STATUS.empty) return undefined;
+        if (result !== STATUS.needsSpace) throw ring.error('receive', result);
+      } else this.#newSlab();
+    }
+  }
+
+  #fromSlab(): Buffer {
+    const at = this.#next >>> 2;
+    const bytes = this.#words[at] ?? 0;
+    this.missed = this.#words[at + 1] ?? 0;
+    this.sequence = (this.#words[at + 2] ?? 0) + (this.#words[at + 3] ?? 0) * 4_294_967_296;
+    const start = this.#next + HEADER_BYTES;
+    this.#next = (start + bytes + 15) & ~15;
+    this.#left--;
+    return bufferOver(this.#slab, start, bytes);
+  }
+
+  #newSlab(): void {
+    // Not zeroed: the addon writes before anything is read.
+    const memory = Buffer.allocUnsafeSlow(SLAB_BYTES);
+    this.#slab = memory.buffer;
+    this.#words = new Uint32Array(memory.buffer, memory.byteOffset, SLAB_BYTES / 4);
+    this.#free = 0;
+    this.#next = 0;
+    this.#ring.setSlab(memory);
+  }
+}

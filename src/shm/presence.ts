@@ -1,0 +1,143 @@
+// Who is there: counts, peers, and events when somebody joins, leaves or dies. A peer is taken for dead only
+// when the system has released its lock, so a stopped process is alive.
+
+import type { ShmPeer } from '../native/shm-native.ts';
+import { abortError } from '../base/errors.ts';
+import type { Bell } from './bell.ts';
+import { ConnMode, type ResolvedWait } from './options.ts';
+import { type Ring, WAIT } from './ring.ts';
+import { WaitingQueue } from './waiting.ts';
+import { IPCStatus, withStatus } from './status.ts';
+
+/** One handle on a channel, as others see it. */
+export interface Peer {
+  /** Differs for every handle that ever joined the channel. */
+  readonly id: string;
+  readonly pid: number;
+  readonly name: string;
+  readonly sends: boolean;
+  readonly receives: boolean;
+  /** True for a receiver that was evicted and has not come back. */
+  readonly evicted: boolean;
+  /** How far the receiver is behind, in bytes of the ring. */
+  readonly lagBytes: number;
+  readonly joinedAt: Date;
+}
+
+export type PresenceEvent = 'join' | 'leave' | 'death';
+
+const STATE_EVICTED = 2;
+
+export function toPeer(peer: ShmPeer): Peer {
+  return {
+    id: `${peer.slot}.${peer.generation}`,
+    pid: peer.pid,
+    name: peer.name,
+    sends: (peer.role & ConnMode.SENDER) !== 0,
+    receives: (peer.role & ConnMode.RECEIVER) !== 0,
+    evicted: peer.state === STATE_EVICTED,
+    lagBytes: peer.lagBytes,
+    joinedAt: new Date(peer.joinedAt),
+  };
+}
+
+export class Presence {
+  onEvent: ((event: PresenceEvent, peer: Peer) => void) | undefined;
+  readonly #ring: Ring;
+  readonly #bell: Bell;
+  readonly #waiting: WaitingQueue<void, number>;
+  #known = new Map<string, ShmPeer>();
+  #watching = false;
+
+  constructor(ring: Ring, bell: Bell) {
+    this.#ring = ring;
+    this.#bell = bell;
+    this.#waiting = new WaitingQueue('open', ring.name, () => this.#idle());
+  }
+
+  receivers(): number {
+    return this.#ring.countOf(ConnMode.RECEIVER);
+  }
+  senders(): number {
+    return this.#ring.countOf(ConnMode.SENDER);
+  }
+  peers(): Peer[] {
+    return this.#ring.peers().map(toPeer);
+  }
+
+  /** False when the time ran out. */
+  async waitForReceivers(count: number, wait: ResolvedWait): Promise<boolean> {
+    if (wait.signal?.aborted) throw withStatus('open', abortError(wait.signal));
+    if (this.receivers() >= count) return true;
+    if (wait.timeoutMs === 0) return false;
+    const come = this.#waiting.add(count, wait);
+    this.#listen();
+    try {
+      await come;
+      return true;
+    } catch (error) {
+      if (error instanceof Error && 'statusCode' in error && error.statusCode === IPCStatus.TIMEOUT) return false;
+      throw error;
+    }
+  }
+
+  /** Begins to report joins, leaves and deaths. */
+  watch(): void {
+    if (this.#watching) return;
+    this.#watching = true;
+    this.#known = this.#snapshot();
+    this.#listen();
+  }
+  unwatch(): void {
+    this.#watching = false;
+    this.#idle();
+  }
+
+  #snapshot(): Map<string, ShmPeer> {
+    return new Map(this.#ring.peers().map((peer) => [`${peer.slot}.${peer.generation}`, peer]));
+  }
+
+  #listen(): void {
+    this.#bell.listen(WAIT.presence, this.#look, this.#waiting.size > 0);
+    // Whatever it says: looking once is cheap, and arms it again.
+    this.#bell.arm(WAIT.presence);
+    queueMicrotask(this.#look);
+  }
+
+  #idle(): void {
+    if (!this.#watching && this.#waiting.size === 0) this.#bell.stop(WAIT.presence);
+  }
+
+  readonly #look = (): void => {
+    if (!this.#ring.isOpen) return;
+    this.#bell.arm(WAIT.presence);
+    if (this.#watching) this.#compare();
+    if (this.#waiting.size === 0) return;
+    const receivers = this.receivers();
+    this.#waiting.resolveWhere((wanted) => wanted <= receivers, undefined);
+    if (this.#waiting.size === 0) {
+      if (this.#watching) this.#bell.listen(WAIT.presence, this.#look, false);
+      else this.#idle();
+    }
+  };
+
+  #compare(): void {
+    const now = this.#snapshot();
+    const before = this.#known;
+    this.#known = now;
+    for (const [id, peer] of before) {
+      if (now.has(id)) continue;
+      // The slot remembers the last generation that said goodbye; a later one has used it since.
+      const left = this.#ring.lastLeft(peer.slot) >= peer.generation;
+      this.onEvent?.(left ? 'leave' : 'death', toPeer(peer));
+    }
+    for (const [id, peer] of now) {
+      if (!before.has(id)) this.onEvent?.('join', toPeer(peer));
+    }
+  }
+
+  close(error: Error): void {
+    this.#waiting.rejectAll(error);
+    this.#watching = false;
+  }
+}

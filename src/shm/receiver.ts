@@ -1,0 +1,206 @@
+// The receiving half of a channel: one message now, one when it comes, or each to a handler.
+
+import { setImmediate as turn } from 'node:timers/promises';
+import type { Bell } from './bell.ts';
+import { Inbox } from './inbox.ts';
+import type { ResolvedOptions, ResolvedWait } from './options.ts';
+import { type Ring, WAIT } from './ring.ts';
+import { timeoutError, STATUS } from './status.ts';
+import { WaitingQueue } from './waiting.ts';
+import { abortError } from '../base/errors.ts';
+import { withStatus } from './status.ts';
+
+/** What is known of a message besides its bytes. */
+export interface MessageInfo {
+  /** The message's number in the one order of the channel, from 0. */
+  readonly sequence: number;
+  /** How many messages before this one were dropped for this receiver. */
+  readonly missed: number;
+}
+
+export type MessageHandler = (data: Buffer, info: MessageInfo) => void;
+
+/** A blocked thread looks this often whether a ringer was killed, in ms. */
+const SLICE_MS = 50;
+/** A handler gets so many messages, or so many ms, before others of the event loop have their turn. */
+const TURN_MESSAGES = 4096;
+const TURN_MS = 4;
+/** So many receives in a row may be answered at once before the event loop has a turn. */
+const BURST = 2048;
+/** Spinning stops being tried each time after so many vain spins, and is tried once in so many. */
+const VAIN_SPINS = 4;
+const RARE_SPIN = 32;
+
+export class Receiver {
+  readonly inbox: Inbox;
+  /** How many messages were dropped for this receiver since it joined. */
+  missedTotal = 0;
+  onMissed: ((count: number, before: number) => void) | undefined;
+  onFailure: ((error: Error) => void) | undefined;
+
+  readonly #ring: Ring;
+  readonly #bell: Bell;
+  readonly #options: ResolvedOptions;
+  readonly #waiting: WaitingQueue<Buffer, undefined>;
+  readonly #handlers = new Set<MessageHandler>();
+  #burst = 0;
+  #vain = 0;
+  #continuing = false;
+  #keepAlive = true;
+
+  constructor(ring: Ring, bell: Bell, options: ResolvedOptions) {
+    this.#ring = ring;
+    this.#bell = bell;
+    this.#options = options;
+    this.inbox = new Inbox(ring);
+    this.#waiting = new WaitingQueue('receive', ring.name, () => this.#idle());
+  }
+
+  take(): Buffer | undefined {
+    const data = this.inbox.take();
+    if (data !== undefined && this.inbox.missed > 0) this.#countMissed();
+    return data;
+  }
+
+  #countMissed(): void {
+    this.missedTotal += this.inbox.missed;
+    this.onMissed?.(this.inbox.missed, this.inbox.sequence);
+  }
+
+  receive(wait: ResolvedWait): Promise<Buffer> {
+    try {
+      if (wait.signal?.aborted) throw withStatus('receive', abortError(wait.signal));
+      if (this.#waiting.size === 0) {
+        const data = this.take() ?? (wait.timeoutMs > 0 && this.#spins() ? this.take() : undefined);
+        if (data !== undefined) {
+          if (++this.#burst < BURST) return Promise.resolve(data);
+          this.#burst = 0;
+          return turn(data);
+        }
+      }
+      if (wait.timeoutMs === 0) throw timeoutError('receive', this.#ring.name, 0);
+    } catch (error) {
+      return Promise.reject(error instanceof Error ? error : new Error(String(error)));
+    }
+    this.#burst = 0;
+    const promise = this.#waiting.add(undefined, wait);
+    this.#pump();
+    return promise;
+  }
+
+  /** Blocks the thread. */
+  receiveSync(timeoutMs: number): Buffer {
+    const deadline = performance.now() + timeoutMs;
+    for (;;) {
+      const data = this.take();
+      if (data !== undefined) return data;
+      const left = deadline - performance.now();
+      if (left <= 0) throw timeoutError('receive', this.#ring.name, timeoutMs);
+      if (this.#options.wait === 'busy') this.#ring.spin(WAIT.data, 1000);
+      else if (!this.#spins()) this.#ring.wait(WAIT.data, Math.max(1, Math.min(SLICE_MS, Math.ceil(left))));
+      if (!this.#ring.isOpen) throw this.#ring.error('receive', STATUS.empty);
+    }
+  }
+
+  /** Spins as the mode says; a receiver whose spins are vain goes to sleep at once, most of the times. */
+  #spins(): boolean {
+    const { wait, spinMicros } = this.#options;
+    if (wait === 'sleep') return false;
+    if (wait === 'spin' && this.#vain >= VAIN_SPINS && this.#vain++ % RARE_SPIN !== 0) return false;
+    if (!this.#ring.spin(WAIT.data, spinMicros)) {
+      if (this.#vain < VAIN_SPINS) this.#vain++;
+      return false;
+    }
+    this.#vain = 0;
+    return true;
+  }
+
+  addHandler(handler: MessageHandler): () => void {
+    this.#handlers.add(handler);
+    this.#pump();
+    return () => {
+      this.#handlers.delete(handler);
+      this.#idle();
+    };
+  }
+
+  setKeepAlive(keepAlive: boolean): void {
+    this.#keepAlive = keepAlive;
+    if (this.#wanted) this.#bell.listen(WAIT.data, this.#pump, keepAlive);
+  }
+
+  get #wanted(): boolean {
+    return this.#waiting.size > 0 || this.#handlers.size > 0;
+  }
+
+  #idle(): void {
+    if (!this.#wanted) this.#bell.stop(WAIT.data);
+  }
+
+  readonly #pump = (): void => {
+    if (this.#continuing || !this.#wanted || !this.#ring.isOpen) return;
+    try {
+      const until = performance.now() + TURN_MS;
+      for (let given = 1; this.#wanted; given++) {
+        const data = this.take();
+        if (data === undefined) {
+          this.#bell.listen(WAIT.data, this.#pump, this.#keepAlive);
+          if (this.#options.wait === 'busy') this.#later();
+          else if (this.#bell.arm(WAIT.data)) continue;
+          return;
+        }
+        this.#give(data);
+        if (given % TURN_MESSAGES === 0 && performance.now() > until && this.#wanted) {
+          this.#later();
+          return;
+        }
+      }
+      this.#idle();
+    } catch (error) {
+      this.#fail(error instanceof Error ? error : new Error(String(error)));
+    }
+  };
+
+  #give(data: Buffer): void {
+    if (this.#waiting.size > 0) {
+      this.#waiting.resolveFirst(data);
+      return;
+    }
+    const { sequence, missed } = this.inbox;
+    for (const handler of this.#handlers) {
+      try {
+        handler(data, { sequence, missed });
+      } catch (error) {
+        // The fault is the user's and ends up where his uncaught errors do; the channel goes on.
+        queueMicrotask(() => {
+          throw error;
+        });
+      }
+    }
+  }
+
+  #later(): void {
+    this.#continuing = true;
+    setImmediate(() => {
+      this.#continuing = false;
+      this.#pump();
+    });
+  }
+
+  #fail(error: Error): void {
+    this.#bell.stop(WAIT.data);
+    const told = this.#waiting.size > 0;
+    this.#waiting.rejectAll(error);
+    if (!told || this.#handlers.size > 0) this.onFailure?.(error);
+  }
+
+  /** After a rejoin: whoever still wants messages gets them again. */
+  resume(): void {
+    this.#pump();
+  }
+
+  close(error: Error): void {
+    this.#waiting.rejectAll(error);
+    this.#handlers.clear();
+  }
+}

@@ -1,0 +1,186 @@
+// One open handle of the addon, with names for its numbers. Everything of this folder that touches the
+// addon does it through a Ring.
+
+import { loadBinding } from '../native/binding.ts';
+import type { ShmHandle, ShmInfo, ShmNative } from '../native/shm-native.ts';
+import { ipcError } from '../base/errors.ts';
+import { type ChannelType, POLICIES, type ResolvedOptions } from './options.ts';
+import { type Activity, closedError, errorOfStatus, type ShmError, STATUS } from './status.ts';
+
+/** What one can wait for; native/addon/shm.cc counts them the same. */
+export const WAIT = { data: 0, space: 1, presence: 2 } as const;
+export type WaitFor = (typeof WAIT)[keyof typeof WAIT];
+
+/** The places of the block in which the addon leaves results. */
+const PLACE = { sequence: 0, missed: 1, bytes: 2, count: 3, used: 4, ticket: 5 } as const;
+const BLOCK_PLACES = 8;
+
+const FLAG = { latest: 1, group: 2, anyPolicy: 4, mustExist: 8, anyType: 16, echo: 32 } as const;
+
+/** A sender does not wait longer than this for the lock while an event loop stands still, in ms. */
+const LOCK_MS = 20;
+
+/** The functions of the addon, or `SYSTEM_NO_ADDON` where it or its platform layer is missing. */
+export function shmNative(): ShmNative {
+  const { shm } = loadBinding();
+  if (shm) return shm;
+  throw ipcError('SYSTEM_NO_ADDON', `shared-memory channels are not there for ${process.platform}`, {
+    details: { platform: process.platform },
+  });
+}
+
+export class Ring {
+  readonly name: string;
+  readonly info: ShmInfo;
+  readonly #native: ShmNative;
+  readonly #handle: ShmHandle;
+  readonly #block = new Float64Array(BLOCK_PLACES);
+  #open = true;
+
+  constructor(name: string, encoded: string, type: ChannelType | undefined, role: number, options: ResolvedOptions) {
+    this.name = name;
+    this.#native = shmNative();
+    const flags =
+      (options.latest ? FLAG.latest : 0) |
+      (options.group ? FLAG.group : 0) |
+      (options.anyPolicy ? FLAG.anyPolicy : 0) |
+      (options.mustExist ? FLAG.mustExist : 0) |
+      (type === undefined ? FLAG.anyType : 0) |
+      (options.echo ? FLAG.echo : 0);
+    const opened = this.#native.open(
+      this.#block,
+      encoded,
+      type ?? 0,
+      role,
+      POLICIES.indexOf(options.policy),
+      options.capacityBytes,
+      options.evictAfterMs,
+      options.history,
+      flags,
+      options.peerName,
+    );
+    if (typeof opened === 'number') throw errorOfStatus('open', opened, name);
+    this.#handle = opened;
+    const info = this.#native.info(opened);
+    if (typeof info === 'number') throw errorOfStatus('open', info, name);
+    this.info = info;
+  }
+
+  get isOpen(): boolean {
+    return this.#open;
+  }
+  /** Whether what lies in the ring stays until it was read, so that views into it are safe. */
+  get keepsAll(): boolean {
+    return this.info.policy === 0;
+  }
+  get sequence(): number {
+    return this.#at(PLACE.sequence);
+  }
+  get missed(): number {
+    return this.#at(PLACE.missed);
+  }
+  get bytes(): number {
+    return this.#at(PLACE.bytes);
+  }
+  get count(): number {
+    return this.#at(PLACE.count);
+  }
+  get used(): number {
+    return this.#at(PLACE.used);
+  }
+  get ticket(): number {
+    return this.#at(PLACE.ticket);
+  }
+  #at(place: number): number {
+    return this.#block[place] ?? 0;
+  }
+
+  close(): void {
+    if (!this.#open) return;
+    this.#open = false;
+    this.#native.close(this.#handle);
+  }
+
+  send(bytes: Uint8Array, whole: boolean, resume: boolean): number {
+    return this.#native.send(this.#handle, bytes, whole, resume, LOCK_MS);
+  }
+  sendBatch(slab: Uint8Array, from: number, to: number): number {
+    return this.#native.sendBatch(this.#handle, slab, from, to, LOCK_MS);
+  }
+  setSlab(slab: Uint8Array): void {
+    this.#native.setSlab(this.#handle, slab);
+  }
+  receiveBatch(offset: number, max: number): number {
+    return this.#native.receiveBatch(this.#handle, offset, max);
+  }
+  receiveInto(bytes: Uint8Array): number {
+    return this.#native.receiveInto(this.#handle, bytes);
+  }
+  takeLarge(): ArrayBuffer {
+    const taken = this.#native.takeLarge(this.#handle);
+    if (typeof taken === 'number') throw this.error('receive', taken);
+    return taken;
+  }
+  receiveView(): ArrayBuffer | number {
+    return this.#native.receiveView(this.#handle);
+  }
+  releaseView(buffer: ArrayBuffer, ticket: number): void {
+    this.#native.releaseView(this.#handle, buffer, ticket);
+  }
+  loan(bytes: number): ArrayBuffer | number {
+    return this.#native.loan(this.#handle, bytes);
+  }
+  commitLoan(buffer: ArrayBuffer, bytes: number): number {
+    return this.#native.commitLoan(this.#handle, buffer, bytes);
+  }
+  /** True when there may be something. */
+  spin(what: WaitFor, micros: number): boolean {
+    return this.#native.spin(this.#handle, what, micros) === 1;
+  }
+  /** Blocks the thread for at most this long. */
+  wait(what: WaitFor, ms: number): boolean {
+    return this.#native.wait(this.#handle, what, ms) === 1;
+  }
+  /** Has the bell rung with the next news; true when there is some already. */
+  arm(what: WaitFor): boolean {
+    return this.#native.arm(this.#handle, what) === 1;
+  }
+  disarm(what: WaitFor): void {
+    this.#native.disarm(this.#handle, what);
+  }
+  /** A descriptor to read the bell from, owned by the caller; negative: there is none. */
+  bell(): number {
+    return this.#native.bell(this.#handle);
+  }
+  get bellLost(): boolean {
+    return this.#native.bellLost(this.#handle) === 1;
+  }
+  countOf(role: number): number {
+    return this.#native.count(this.#handle, role);
+  }
+  lastLeft(slot: number): number {
+    return this.#native.left(this.#handle, slot);
+  }
+  peers(): ReturnType<ShmNative['peers']> {
+    return this.#native.peers(this.#handle);
+  }
+  rejoin(): number {
+    return this.#native.rejoin(this.#handle);
+  }
+  publish(): void {
+    this.#native.publish(this.#handle);
+  }
+  currentInfo(): ShmInfo {
+    const info = this.#native.info(this.#handle);
+    if (typeof info === 'number') throw this.error('open', info);
+    return info;
+  }
+
+  error(activity: Activity, status: number): ShmError {
+    return this.#open ? errorOfStatus(activity, status, this.name) : closedError(activity, this.name);
+  }
+  /** Throws unless the status is `ok`. */
+  check(activity: Activity, status: number): void {
+    if (status !== STATUS.ok) throw this.error(activity, status);
+  }
+}

@@ -1,0 +1,120 @@
+// Channels as a whole: which there are, what is in them, removing them; and one message without a handle.
+
+import { constants } from 'node:os';
+import { IPCChannel, type Sendable } from './channel.ts';
+import {
+  ChannelType,
+  ConnMode,
+  decodeName,
+  encodeName,
+  POLICIES,
+  resolveOptions,
+  type ShmChannelOptions,
+  type SlowPolicy,
+} from './options.ts';
+import { type Peer, toPeer } from './presence.ts';
+import { Ring, shmNative } from './ring.ts';
+import { errorOfStatus } from './status.ts';
+
+export interface ChannelEntry {
+  readonly name: string;
+  /** Open to the group. */
+  readonly group: boolean;
+}
+
+export interface ChannelReport {
+  readonly name: string;
+  readonly type: ChannelType;
+  readonly policy: SlowPolicy;
+  readonly evictAfterMs: number;
+  readonly history: number;
+  readonly latest: boolean;
+  readonly capacityBytes: number;
+  readonly fileBytes: number;
+  readonly layoutVersion: number;
+  /** How many messages were sent since the channel was made. */
+  readonly messages: number;
+  /** How many bytes went through the ring, headers included. */
+  readonly ringBytes: number;
+  readonly peers: readonly Peer[];
+}
+
+/** The channels that somebody is in. What killed processes left is removed on the way. */
+export function list(): ChannelEntry[] {
+  return shmNative()
+    .list()
+    .map((entry) => ({ name: decodeName(entry.name), group: entry.group === 1 }));
+}
+
+/** Looks into a channel without taking part in its traffic; undefined when there is none of this name. */
+export function inspect(name: string, options: { readonly group?: boolean } = {}): ChannelReport | undefined {
+  let ring: Ring;
+  try {
+    ring = new Ring(name, encodeName(name), undefined, 0, resolveOptions({ ...options, mustExist: true }));
+  } catch (error) {
+    if (isMissing(error)) return undefined;
+    throw error;
+  }
+  try {
+    const info = ring.currentInfo();
+    return {
+      name,
+      type: info.type === ChannelType.ROUTE ? ChannelType.ROUTE : ChannelType.CHANNEL,
+      policy: POLICIES[info.policy] ?? 'block',
+      evictAfterMs: info.evictMs,
+      history: info.history,
+      latest: info.latest === 1,
+      capacityBytes: info.capacity,
+      fileBytes: info.fileBytes,
+      layoutVersion: info.layoutVersion,
+      messages: info.nextSequence,
+      ringBytes: info.position,
+      peers: ring
+        .peers()
+        .filter((peer) => peer.slot !== info.slot)
+        .map(toPeer),
+    };
+  } finally {
+    ring.close();
+  }
+}
+
+function isMissing(error: unknown): boolean {
+  if (!(error instanceof Error) || !('details' in error)) return false;
+  const { details } = error;
+  return typeof details === 'object' && details !== null && 'status' in details && details.status === -constants.errno.ENOENT;
+}
+
+/**
+ * Removes the channel's file, used or not; gives whether there was one. Who is in the channel goes on among
+ * themselves, who comes later gets a new one. Not needed to tidy up: that happens by itself.
+ */
+export function clearChannelStorage(name: string, options: { readonly group?: boolean } = {}): boolean {
+  const status = shmNative().clear(encodeName(name), options.group === true);
+  if (status === 0) return true;
+  if (status === -constants.errno.ENOENT) return false;
+  throw errorOfStatus('open', status, name);
+}
+
+/** Sends one message to those who are there. */
+export async function sendMessage(
+  name: string,
+  data: Sendable,
+  type: ChannelType = ChannelType.CHANNEL,
+  options: ShmChannelOptions & { readonly timeoutMs?: number } = {},
+): Promise<void> {
+  const { timeoutMs, ...channelOptions } = options;
+  using channel = new IPCChannel(type, name, ConnMode.SENDER, channelOptions);
+  await channel.send(data, timeoutMs === undefined ? {} : { timeoutMs });
+}
+
+/** Joins, waits for one message, and leaves. */
+export async function receiveMessage(
+  name: string,
+  timeoutMs: number = Number.POSITIVE_INFINITY,
+  type: ChannelType = ChannelType.CHANNEL,
+  options: ShmChannelOptions = {},
+): Promise<Buffer> {
+  using channel = new IPCChannel(type, name, ConnMode.RECEIVER, options);
+  return await channel.receive({ timeoutMs });
+}

@@ -1,0 +1,173 @@
+// Messages without a copy: a received one where it lies in the ring, and one that is written there.
+
+import { ipcError } from '../base/errors.ts';
+import { type Ring } from './ring.ts';
+import { STATUS } from './status.ts';
+
+/**
+ * A received message where it lies. Until it is released, senders cannot use its place again: release it
+ * soon. Messages made of several chunks, and messages of channels that drop or evict, are copies.
+ *
+ * @example
+ * ```ts
+ * using view = channel.tryReceiveView();
+ * if (view) sum += checksum(view.data);
+ * ```
+ */
+export class MessageView {
+  readonly sequence: number;
+  /** Whether `data` lies in the ring; false: it is a copy. */
+  readonly inRing: boolean;
+  #data: Uint8Array | undefined;
+  readonly #release: (view: MessageView) => void;
+
+  constructor(data: Uint8Array, sequence: number, inRing: boolean, release: (view: MessageView) => void) {
+    this.#data = data;
+    this.sequence = sequence;
+    this.inRing = inRing;
+    this.#release = release;
+  }
+
+  /** @throws IPCError `USAGE_RELEASED` after the release. */
+  get data(): Uint8Array {
+    if (this.#data === undefined) throw ipcError('USAGE_RELEASED', 'the view was released');
+    return this.#data;
+  }
+
+  /** Arrays over the message that somebody kept become empty. Idempotent. */
+  release(): void {
+    if (this.#data === undefined) return;
+    this.#release(this);
+    this.#data = undefined;
+  }
+
+  [Symbol.dispose](): void {
+    this.release();
+  }
+}
+
+/**
+ * A place to write a message into. On a ROUTE that blocks it lies in the ring, so that `commit` sends
+ * without a copy; elsewhere it is private memory.
+ *
+ * @example
+ * ```ts
+ * const loan = channel.loan(frame.byteLength);
+ * camera.readInto(loan.data);
+ * await loan.commit();
+ * ```
+ */
+export class Loan {
+  readonly inRing: boolean;
+  #data: Uint8Array | undefined;
+  readonly #commit: (data: Uint8Array) => Promise<void>;
+  readonly #drop: () => void;
+
+  constructor(data: Uint8Array, inRing: boolean, commit: (data: Uint8Array) => Promise<void>, drop: () => void) {
+    this.#data = data;
+    this.inRing = inRing;
+    this.#commit = commit;
+    this.#drop = drop;
+  }
+
+  /** @throws IPCError `USAGE_RELEASED` after commit or release. */
+  get data(): Uint8Array {
+    if (this.#data === undefined) throw ipcError('USAGE_RELEASED', 'the loan was committed or released');
+    return this.#data;
+  }
+
+  /** Sends the first `bytes` of it (all, if not given). */
+  commit(bytes?: number): Promise<void> {
+    const data = this.data;
+    const length = bytes ?? data.length;
+    if (!Number.isInteger(length) || length < 0 || length > data.length) {
+      return Promise.reject(ipcError('USAGE_INVALID_OPTION', `commit: expected 0 to ${data.length} bytes, got ${length}`));
+    }
+    this.#data = undefined;
+    return this.#commit(data.subarray(0, length));
+  }
+
+  /** Gives it back unsent. Idempotent. */
+  release(): void {
+    if (this.#data === undefined) return;
+    this.#data = undefined;
+    this.#drop();
+  }
+
+  [Symbol.dispose](): void {
+    this.release();
+  }
+}
+
+/** The views and the loan that one handle has given out; all of them end with it. */
+export class Views {
+  readonly #ring: Ring;
+  readonly #open = new Map<MessageView, { buffer: ArrayBuffer; ticket: number }>();
+  #loaned: { buffer: ArrayBuffer; loan: Loan } | undefined;
+
+  constructor(ring: Ring) {
+    this.#ring = ring;
+  }
+
+  get count(): number {
+    return this.#open.size;
+  }
+  /** While a place in the ring is lent, nothing else can be sent. */
+  get isLoaned(): boolean {
+    return this.#loaned !== undefined;
+  }
+
+  tryReceive(): MessageView | undefined {
+    const ring = this.#ring;
+    const got = ring.receiveView();
+    if (typeof got === 'number') {
+      if (got === STATUS.empty) return undefined;
+      if (got !== STATUS.large) throw ring.error('receive', got);
+      const { sequence } = ring;
+      return copied(new Uint8Array(ring.takeLarge()), sequence);
+    }
+    const { ticket, sequence } = ring;
+    if (ticket === 0) return copied(new Uint8Array(got), sequence);
+    const view = new MessageView(new Uint8Array(got), sequence, true, (released) => {
+      this.#open.delete(released);
+      ring.releaseView(got, ticket);
+    });
+    this.#open.set(view, { buffer: got, ticket });
+    return view;
+  }
+
+  /** A place in the ring; the status where there is none. */
+  loan(bytes: number): Loan | number {
+    const ring = this.#ring;
+    const got = ring.loan(bytes);
+    if (typeof got === 'number') return got;
+    const end = (): void => {
+      this.#loaned = undefined;
+    };
+    const loan = new Loan(
+      new Uint8Array(got),
+      true,
+      async (data) => {
+        const { length } = data;
+        end();
+        ring.check('send', ring.commitLoan(got, length));
+      },
+      () => {
+        end();
+        ring.commitLoan(got, -1);
+      },
+    );
+    this.#loaned = { buffer: got, loan };
+    return loan;
+  }
+
+  /** Before the region goes: nothing may point into it any more. */
+  releaseAll(): void {
+    for (const view of [...this.#open.keys()]) view.release();
+    this.#loaned?.loan.release();
+  }
+}
+
+export function copied(data: Uint8Array, sequence: number): MessageView {
+  return new MessageView(data, sequence, false, () => undefined);
+}

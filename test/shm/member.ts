@@ -1,0 +1,68 @@
+// A process that takes part in a channel as its argument says, for the tests between processes. It writes
+// one JSON line for each thing that happened.
+
+import { ChannelType, ConnMode, IPCChannel, type ShmChannelOptions } from '../../src/shm/index.ts';
+import { makeMessage, OrderCheck, readMessage, sizeOf } from './content.ts';
+
+export interface MemberTask {
+  readonly what: 'send' | 'receive' | 'hold' | 'send-forever' | 'receive-forever' | 'send-and-exit' | 'echo';
+  readonly name: string;
+  readonly type?: ChannelType;
+  readonly count?: number;
+  readonly sender?: number;
+  readonly maxBytes?: number;
+  readonly options?: ShmChannelOptions;
+}
+
+function say(line: object): void {
+  process.stdout.write(`${JSON.stringify(line)}\n`);
+}
+
+async function sendAll(channel: IPCChannel, task: MemberTask, count: number): Promise<void> {
+  const sender = task.sender ?? 1;
+  for (let number = 0; number < count; number++) {
+    await channel.send(makeMessage(sender, number, sizeOf(sender, number, task.maxBytes ?? 256)));
+  }
+}
+
+async function receiveAll(channel: IPCChannel, count: number): Promise<OrderCheck> {
+  const order = new OrderCheck();
+  for (let received = 0; received < count; received++) order.accept(readMessage(await channel.receive()));
+  return order;
+}
+
+const SENDS = new Set(['send', 'send-forever', 'send-and-exit']);
+
+async function run(task: MemberTask): Promise<void> {
+  const mode = task.what === 'echo' ? ConnMode.BOTH : SENDS.has(task.what) ? ConnMode.SENDER : ConnMode.RECEIVER;
+  const channel = new IPCChannel(task.type ?? ChannelType.CHANNEL, task.name, mode, task.options ?? {});
+  say({ ready: true });
+  switch (task.what) {
+    case 'send':
+      await sendAll(channel, task, task.count ?? 0);
+      say({ sent: task.count });
+      break;
+    case 'send-and-exit':
+      await sendAll(channel, task, task.count ?? 0);
+      process.exit(0);
+      break;
+    case 'send-forever':
+      await sendAll(channel, task, Number.POSITIVE_INFINITY);
+      break;
+    case 'receive':
+      say({ digest: (await receiveAll(channel, task.count ?? 0)).digest });
+      break;
+    case 'receive-forever':
+      await receiveAll(channel, Number.POSITIVE_INFINITY);
+      break;
+    case 'echo':
+      for await (const message of channel) await channel.send(message);
+      break;
+    case 'hold':
+      setInterval(() => undefined, 1000);
+      return;
+  }
+  channel.close();
+}
+
+await run(JSON.parse(process.argv[2] ?? '{}') as MemberTask);

@@ -1,0 +1,71 @@
+// Starting members, waiting for what they say, and ending them.
+
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readdirSync } from 'node:fs';
+import { createInterface } from 'node:readline';
+import { randomUUID } from 'node:crypto';
+import type { MemberTask } from './member.ts';
+
+const MEMBER = new URL('./member.js', import.meta.url);
+
+export class Member {
+  readonly child: ChildProcess;
+  readonly #lines: Record<string, unknown>[] = [];
+  #wake: (() => void) | undefined;
+  #ended = false;
+
+  constructor(task: MemberTask) {
+    this.child = spawn(process.execPath, [MEMBER.pathname, JSON.stringify(task)], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    if (this.child.stdout) {
+      createInterface({ input: this.child.stdout }).on('line', (line) => {
+        this.#lines.push(JSON.parse(line) as Record<string, unknown>);
+        this.#wake?.();
+      });
+    }
+    this.child.once('close', () => {
+      this.#ended = true;
+      this.#wake?.();
+    });
+  }
+
+  /** The value of the first line that has this key. */
+  async says(key: string): Promise<unknown> {
+    for (;;) {
+      const line = this.#lines.find((candidate) => key in candidate);
+      if (line) return line[key];
+      if (this.#ended) throw new Error(`the member ended without saying ${key}`);
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    }
+  }
+
+  async end(signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
+    if (this.#ended) return;
+    const closed = once(this.child, 'close');
+    this.child.kill(signal);
+    await closed;
+  }
+  /** Waits for it to end by itself. */
+  async ended(): Promise<void> {
+    if (!this.#ended) await once(this.child, 'close');
+  }
+}
+
+export async function startMembers(tasks: readonly MemberTask[]): Promise<Member[]> {
+  const members = tasks.map((task) => new Member(task));
+  await Promise.all(members.map((member) => member.says('ready')));
+  return members;
+}
+
+export function uniqueName(what: string): string {
+  return `test.${what}.${randomUUID()}`;
+}
+
+/** Files of the channel that are left. */
+export function leftovers(name: string): string[] {
+  return readdirSync('/dev/shm').filter((file) => file.includes(name));
+}
