@@ -25,7 +25,7 @@ export class Sender {
   readonly #ring: Ring;
   readonly #bell: Bell;
   readonly #waiting: WaitingQueue<void, Item>;
-  #slab: Uint8Array | undefined;
+  #slab: Uint8Array = new Uint8Array(0);
   #lengths: Uint32Array = new Uint32Array(0);
   /** Whether the addon holds a message of which parts are sent. */
   #begun: Item | undefined;
@@ -122,38 +122,37 @@ export class Sender {
 
   /** Sends in batches, without waiting; gives how many of the messages, from the first on, were sent. */
   trySendMany(messages: readonly Uint8Array[]): number {
-    if (this.#waiting.size > 0) return 0;
-    let sent = 0;
-    while (sent < messages.length) {
-      const first = messages[sent];
-      if (first === undefined) break;
-      if (first.length > this.#batchLimit) {
-        if (!this.trySend(first)) break;
-        sent++;
-        continue;
-      }
-      const { bytes, count } = this.#pack(messages, sent);
-      const status = this.#ring.sendBatch(this.#slab ?? first, 0, bytes);
-      sent += this.#ring.count;
-      if (status === STATUS.full || status === STATUS.busy) break;
-      if (status !== STATUS.ok) throw this.#ring.error('send', status);
-      if (this.#ring.count < count) break;
+    let sent = this.#sendBatches(messages, 0);
+    for (let next = messages[sent]; next && next.length > this.#batchLimit; next = messages[sent]) {
+      if (!this.trySend(next)) break;
+      sent = this.#sendBatches(messages, sent + 1);
     }
     return sent;
   }
 
   async sendMany(messages: readonly Uint8Array[], wait: ResolvedWait): Promise<void> {
     const deadline = performance.now() + wait.timeoutMs;
-    let sent = this.trySendMany(messages);
-    while (sent < messages.length) {
-      const next = messages[sent];
-      if (next === undefined) break;
+    let sent = this.#sendBatches(messages, 0);
+    for (let next = messages[sent]; next; next = messages[sent]) {
       const left = Math.max(0, deadline - performance.now());
-      // One waits as a single message does; when it has gone there is room for more.
+      // One waits, or goes, as a single message does; when it has gone there is room for more.
       await this.send(next, { timeoutMs: left, signal: wait.signal });
-      sent++;
-      sent += this.trySendMany(sent === 0 ? messages : messages.slice(sent));
+      sent = this.#sendBatches(messages, sent + 1);
     }
+  }
+
+  /** Sends from `from` on until there is no room or a large message comes; gives the place of the first not sent. */
+  #sendBatches(messages: readonly Uint8Array[], from: number): number {
+    let sent = from;
+    while (this.#waiting.size === 0 && sent < messages.length) {
+      const { bytes, count } = this.#pack(messages, sent);
+      if (count === 0) break;
+      const status = this.#ring.sendBatch(this.#slab, 0, bytes);
+      sent += this.#ring.count;
+      if (status === STATUS.full || status === STATUS.busy) break;
+      if (status !== STATUS.ok) throw this.#ring.error('send', status);
+    }
+    return sent;
   }
 
   get #batchLimit(): number {
@@ -162,7 +161,7 @@ export class Sender {
 
   /** Lays messages from `from` on into the slab, in the form in which the ring holds them. */
   #pack(messages: readonly Uint8Array[], from: number): { bytes: number; count: number } {
-    if (!this.#slab) {
+    if (this.#slab.length === 0) {
       this.#slab = Buffer.allocUnsafeSlow(SLAB_BYTES);
       this.#lengths = new Uint32Array(this.#slab.buffer, this.#slab.byteOffset, SLAB_BYTES / 4);
     }

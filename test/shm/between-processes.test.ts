@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { ChannelType, ConnMode, IPCChannel, list } from '../../src/shm/index.ts';
+import { ChannelType, ConnMode, IPCChannel } from '../../src/shm/index.ts';
 import { OrderCheck, readMessage, makeMessage } from './content.ts';
 import { leftovers, Member, startMembers, uniqueName } from './processes.ts';
 
@@ -67,16 +67,15 @@ test('a process that ends in the middle has sent what it awaited, and leaves not
 });
 
 test('a message and its answer cross two processes', linuxOnly, async () => {
-  const [there, back] = [uniqueName('there'), uniqueName('back')];
-  const member = new Member({ what: 'echo', name: there });
-  using channel = new IPCChannel(ChannelType.CHANNEL, there);
+  const name = uniqueName('echo');
+  const member = new Member({ what: 'echo', name });
+  using channel = new IPCChannel(ChannelType.CHANNEL, name);
   assert.ok(await channel.waitForReceivers(2, { timeoutMs: 60_000 }));
   for (let i = 0; i < 200; i++) {
     await channel.send(makeMessage(1, i, 100));
     assert.equal(readMessage(await channel.receive({ timeoutMs: 60_000 })).number, i);
   }
   await member.end();
-  assert.ok(!list().some((entry) => entry.name === back));
 });
 
 test('a stopped receiver is alive: the sender waits, and nothing is lost', linuxOnly, async () => {

@@ -1,0 +1,194 @@
+import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import { type TestContext, test } from 'node:test';
+import { ChannelType, ConnMode, IPCChannel, IPCStatus, type ShmChannelOptions } from './index.ts';
+
+const linuxOnly = { skip: process.platform !== 'linux' };
+
+/** Channels of one name, closed when the test ends. */
+function opener(t: TestContext, options: ShmChannelOptions = {}): (mode: ConnMode) => IPCChannel {
+  const name = `test.channel.${randomUUID()}`;
+  return (mode) => {
+    const channel = new IPCChannel(ChannelType.CHANNEL, name, mode, options);
+    t.after(() => channel.close());
+    return channel;
+  };
+}
+
+test('a message reaches every receiver, and is one Buffer of its own bytes', linuxOnly, async (t) => {
+  const open = opener(t);
+  const receivers = [open(ConnMode.RECEIVER), open(ConnMode.RECEIVER)];
+  const sender = open(ConnMode.SENDER);
+  await sender.send('text');
+  await sender.send(new Uint8Array([1, 2, 3]));
+  await sender.send(new Uint8Array([4, 5]).buffer);
+  for (const receiver of receivers) {
+    assert.equal((await receiver.receive()).toString(), 'text');
+    assert.deepEqual([...(await receiver.receive())], [1, 2, 3]);
+    assert.deepEqual(receiver.tryReceive(), Buffer.from([4, 5]));
+    assert.equal(receiver.tryReceive(), null);
+  }
+});
+
+test('a received Buffer stays as it was, however much comes after it', linuxOnly, async (t) => {
+  const open = opener(t, { capacityBytes: 4096 });
+  const [receiver, sender] = [open(ConnMode.RECEIVER), open(ConnMode.SENDER)];
+  const kept: Buffer[] = [];
+  for (let i = 0; i < 3000; i++) {
+    await sender.send(Buffer.alloc(100, i));
+    kept.push(await receiver.receive());
+  }
+  assert.ok(kept.every((data, i) => data.equals(Buffer.alloc(100, i))));
+});
+
+test('a handle does not receive what it sent, unless it asks for its echo', linuxOnly, async (t) => {
+  const open = opener(t);
+  const [one, two] = [open(ConnMode.BOTH), open(ConnMode.BOTH)];
+  assert.ok(one.trySend('from one'));
+  assert.equal(two.tryReceive()?.toString(), 'from one');
+  assert.equal(one.tryReceive(), null);
+  const echoing = opener(t, { echo: true })(ConnMode.BOTH);
+  assert.ok(echoing.trySend('back'));
+  assert.equal(echoing.tryReceive()?.toString(), 'back');
+});
+
+test('a handle that only sends through a mode of both does not block itself', linuxOnly, async (t) => {
+  const both = opener(t, { capacityBytes: 4096 })(ConnMode.BOTH);
+  for (let i = 0; i < 100; i++) await both.send(Buffer.alloc(500), { timeoutMs: 60_000 });
+});
+
+test('trySend says false when a receiver is a ring behind, and send waits until it has moved', linuxOnly, async (t) => {
+  const open = opener(t, { capacityBytes: 4096 });
+  const [receiver, sender] = [open(ConnMode.RECEIVER), open(ConnMode.SENDER)];
+  let inside = 0;
+  while (sender.trySend(Buffer.alloc(400, inside))) inside++;
+  const late = Array.from({ length: 20 }, (_, i) => sender.send(Buffer.alloc(400, inside + i)));
+  assert.equal(sender.trySend('must not overtake'), false);
+  for (let i = 0; i < inside + 20; i++) assert.equal((await receiver.receive())[0], i % 256);
+  await Promise.all(late);
+});
+
+test('sendMany and receiveMany keep order and content, whatever the sizes', linuxOnly, async (t) => {
+  const open = opener(t, { capacityBytes: 16_384 });
+  const [receiver, sender] = [open(ConnMode.RECEIVER), open(ConnMode.SENDER)];
+  const messages = Array.from({ length: 2000 }, (_, i) => Buffer.alloc((i * 37) % (i % 50 === 0 ? 40_000 : 700), i));
+  const sending = sender.sendMany(messages);
+  const received: Buffer[] = [];
+  while (received.length < messages.length) received.push(...(await receiver.receiveMany(100)));
+  await sending;
+  assert.ok(received.every((data, i) => data.equals(messages[i] ?? Buffer.alloc(0))));
+});
+
+test('every wait ends: by time-out, by AbortSignal, by close', linuxOnly, async (t) => {
+  const open = opener(t, { capacityBytes: 4096 });
+  const [receiver, sender] = [open(ConnMode.RECEIVER), open(ConnMode.SENDER)];
+  await assert.rejects(receiver.receive(0), { code: 'TIME_OUT', statusCode: IPCStatus.TIMEOUT });
+  await assert.rejects(receiver.receive({ timeoutMs: 10 }), { code: 'TIME_OUT' });
+  const abort = new AbortController();
+  const aborted = receiver.receive({ signal: abort.signal });
+  abort.abort();
+  await assert.rejects(aborted, { code: 'TIME_CANCELLED' });
+  assert.throws(() => receiver.receiveSync(10), { code: 'TIME_OUT' });
+  while (sender.trySend(Buffer.alloc(500)));
+  assert.throws(() => sender.sendSync(Buffer.alloc(500), 10), { code: 'TIME_OUT' });
+  const sending = sender.send(Buffer.alloc(500));
+  sender.close();
+  await assert.rejects(sending, { code: 'USAGE_CLOSED' });
+  while (receiver.tryReceive());
+  const receiving = receiver.receive();
+  receiver.close();
+  await assert.rejects(receiving, { code: 'USAGE_CLOSED' });
+  await assert.rejects(receiver.receive(), { code: 'USAGE_CLOSED' });
+});
+
+test('after a large message that timed out half sent, the next one is whole', linuxOnly, async (t) => {
+  const open = opener(t, { capacityBytes: 16_384 });
+  const [receiver, sender] = [open(ConnMode.RECEIVER), open(ConnMode.SENDER)];
+  await assert.rejects(sender.send(Buffer.alloc(100_000, 1), { timeoutMs: 10 }), { code: 'TIME_OUT' });
+  const [data] = await Promise.all([receiver.receive(), sender.send(Buffer.alloc(100_000, 2))]);
+  assert.ok(data.equals(Buffer.alloc(100_000, 2)));
+  assert.equal(receiver.missedCount, 0);
+});
+
+test('for await gives messages until close; onMessage gives each with its number', linuxOnly, async (t) => {
+  const open = opener(t);
+  const [iterated, handled, sender] = [open(ConnMode.RECEIVER), open(ConnMode.RECEIVER), open(ConnMode.SENDER)];
+  const numbers: number[] = [];
+  const stop = handled.onMessage((data, { sequence }) => {
+    assert.equal(data.toString(), String(sequence));
+    numbers.push(sequence);
+    if (sequence === 9) stop();
+  });
+  const sending = sender.sendMany(Array.from({ length: 10 }, (_, i) => String(i)));
+  const seen: string[] = [];
+  for await (const message of iterated) {
+    seen.push(message.toString());
+    if (seen.length === 10) iterated.close();
+  }
+  await sending;
+  assert.deepEqual(seen, ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9']);
+  while (numbers.length < 10) await new Promise((resolve) => setImmediate(resolve));
+});
+
+test('using a handle for what it was not opened for, or with wrong arguments, is an error that says so', linuxOnly, (t) => {
+  const open = opener(t);
+  const [receiver, sender] = [open(ConnMode.RECEIVER), open(ConnMode.SENDER)];
+  assert.throws(() => receiver.trySend('x'), { code: 'USAGE_WRONG_MODE' });
+  assert.throws(() => sender.tryReceive(), { code: 'USAGE_WRONG_MODE' });
+  assert.throws(() => new IPCChannel(ChannelType.CHANNEL, ''), { code: 'USAGE_INVALID_NAME' });
+  assert.throws(() => new IPCChannel(ChannelType.CHANNEL, 'x'.repeat(300)), { code: 'USAGE_INVALID_NAME' });
+  assert.throws(() => new IPCChannel(ChannelType.CHANNEL, 'x', ConnMode.BOTH, { capacityBytes: 100 }), {
+    code: 'USAGE_INVALID_OPTION',
+  });
+  assert.throws(() => new IPCChannel(ChannelType.CHANNEL, 'x', ConnMode.BOTH, { latest: true, policy: 'block' }), {
+    code: 'USAGE_INVALID_OPTION',
+  });
+});
+
+test('a name of any characters is one channel, and no path', linuxOnly, (t) => {
+  for (const name of ['../../etc/passwd', 'a b/ü', '~', `x${randomUUID()}`]) {
+    const channel = new IPCChannel(ChannelType.CHANNEL, name);
+    t.after(() => channel.close());
+    assert.equal(channel.getReceiverCount(), 1);
+  }
+});
+
+test('connect, disconnect and close mean what they say', linuxOnly, (t) => {
+  const open = opener(t);
+  const [one, other] = [open(ConnMode.SENDER), open(ConnMode.RECEIVER)];
+  assert.ok(one.isConnected && !one.isClosed);
+  one.disconnect();
+  assert.ok(!one.isConnected && !one.isClosed);
+  assert.equal(other.getSenderCount(), 0);
+  assert.throws(() => one.trySend('x'), { code: 'USAGE_NOT_CONNECTED' });
+  one.connect(ConnMode.BOTH);
+  assert.equal(other.getSenderCount(), 1);
+  assert.equal(other.getReceiverCount(), 2);
+  one.close();
+  one.close();
+  assert.ok(one.isClosed);
+  assert.throws(() => one.connect(), { code: 'USAGE_CLOSED' });
+});
+
+test('waitForReceivers resolves when they are there, and says false when the time is over', linuxOnly, async (t) => {
+  const open = opener(t);
+  const sender = open(ConnMode.SENDER);
+  assert.equal(await sender.waitForReceivers(1, { timeoutMs: 10 }), false);
+  const there = sender.waitForReceivers(2, { timeoutMs: 60_000 });
+  open(ConnMode.RECEIVER);
+  open(ConnMode.RECEIVER);
+  assert.equal(await there, true);
+});
+
+test('joins and leaves are events', linuxOnly, async (t) => {
+  const open = opener(t);
+  const watcher = open(ConnMode.SENDER);
+  const alive = setInterval(() => undefined, 1000);
+  t.after(() => clearInterval(alive));
+  const joined = new Promise((resolve) => watcher.once('join', (peer) => resolve(peer.receives)));
+  const left = new Promise((resolve) => watcher.once('leave', (peer) => resolve(peer.receives)));
+  const receiver = open(ConnMode.RECEIVER);
+  assert.equal(await joined, true);
+  receiver.close();
+  assert.equal(await left, true);
+});
