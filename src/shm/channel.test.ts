@@ -130,20 +130,24 @@ test('for await gives messages until close; onMessage gives each with its number
   while (numbers.length < 10) await new Promise((resolve) => setImmediate(resolve));
 });
 
-test('using a handle for what it was not opened for, or with wrong arguments, is an error that says so', linuxOnly, (t) => {
-  const open = opener(t);
-  const [receiver, sender] = [open(ConnMode.RECEIVER), open(ConnMode.SENDER)];
-  assert.throws(() => receiver.trySend('x'), { code: 'USAGE_WRONG_MODE' });
-  assert.throws(() => sender.tryReceive(), { code: 'USAGE_WRONG_MODE' });
-  assert.throws(() => new IPCChannel(ChannelType.CHANNEL, ''), { code: 'USAGE_INVALID_NAME' });
-  assert.throws(() => new IPCChannel(ChannelType.CHANNEL, 'x'.repeat(300)), { code: 'USAGE_INVALID_NAME' });
-  assert.throws(() => new IPCChannel(ChannelType.CHANNEL, 'x', ConnMode.BOTH, { capacityBytes: 100 }), {
-    code: 'USAGE_INVALID_OPTION',
-  });
-  assert.throws(() => new IPCChannel(ChannelType.CHANNEL, 'x', ConnMode.BOTH, { latest: true, policy: 'block' }), {
-    code: 'USAGE_INVALID_OPTION',
-  });
-});
+test(
+  'using a handle for what it was not opened for, or with wrong arguments, is an error that says so',
+  linuxOnly,
+  (t) => {
+    const open = opener(t);
+    const [receiver, sender] = [open(ConnMode.RECEIVER), open(ConnMode.SENDER)];
+    assert.throws(() => receiver.trySend('x'), { code: 'USAGE_WRONG_MODE' });
+    assert.throws(() => sender.tryReceive(), { code: 'USAGE_WRONG_MODE' });
+    assert.throws(() => new IPCChannel(ChannelType.CHANNEL, ''), { code: 'USAGE_INVALID_NAME' });
+    assert.throws(() => new IPCChannel(ChannelType.CHANNEL, 'x'.repeat(300)), { code: 'USAGE_INVALID_NAME' });
+    assert.throws(() => new IPCChannel(ChannelType.CHANNEL, 'x', ConnMode.BOTH, { capacityBytes: 100 }), {
+      code: 'USAGE_INVALID_OPTION',
+    });
+    assert.throws(() => new IPCChannel(ChannelType.CHANNEL, 'x', ConnMode.BOTH, { latest: true, policy: 'block' }), {
+      code: 'USAGE_INVALID_OPTION',
+    });
+  },
+);
 
 test('a name of any characters is one channel, and no path', linuxOnly, (t) => {
   for (const name of ['../../etc/passwd', 'a b/ü', '~', `x${randomUUID()}`]) {

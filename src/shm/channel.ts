@@ -13,7 +13,7 @@ import {
   type ResolvedOptions,
   resolveWait,
   type ShmChannelOptions,
-  type WaitOptions,
+  type ShmWaitOptions,
 } from './options.ts';
 import type { Peer } from './presence.ts';
 import type { MessageHandler } from './receiver.ts';
@@ -69,8 +69,7 @@ export class IPCChannel extends EventEmitter<ShmChannelEvents> {
     this.name = name;
     this.#mode = checkMode(mode);
     this.#options = resolveOptions(options);
-    const untyped: EventEmitter = this;
-    untyped.on('newListener', (event: unknown) => {
+    (this as EventEmitter).on('newListener', (event: unknown) => {
       if (PRESENCE_EVENTS.has(event)) this.#session?.presence.watch();
     });
     this.connect();
@@ -150,7 +149,7 @@ export class IPCChannel extends EventEmitter<ShmChannelEvents> {
    *
    * @throws IPCError `TIME_OUT`, `TIME_CANCELLED`, `LIMIT_MESSAGE_BYTES` (over 1 GiB), `USAGE_WRONG_MODE`, `USAGE_CLOSED`.
    */
-  send(data: Sendable, wait?: WaitOptions | number): Promise<void> {
+  send(data: Sendable, wait?: ShmWaitOptions | number): Promise<void> {
     try {
       return this.#use('send').sender.send(toBytes(data), resolveWait(wait));
     } catch (error) {
@@ -172,7 +171,7 @@ export class IPCChannel extends EventEmitter<ShmChannelEvents> {
   }
 
   /** Sends many with few calls: the fast way for small messages. */
-  async sendMany(messages: readonly Sendable[], wait?: WaitOptions | number): Promise<void> {
+  async sendMany(messages: readonly Sendable[], wait?: ShmWaitOptions | number): Promise<void> {
     await this.#use('send').sender.sendMany(messages.map(toBytes), resolveWait(wait));
   }
 
@@ -211,7 +210,7 @@ export class IPCChannel extends EventEmitter<ShmChannelEvents> {
    *
    * @throws IPCError `TIME_OUT`, `TIME_CANCELLED`, `LIMIT_EVICTED`, `PEER_CORRUPT_REGION`, `USAGE_WRONG_MODE`, `USAGE_CLOSED`.
    */
-  receive(wait?: WaitOptions | number): Promise<Buffer> {
+  receive(wait?: ShmWaitOptions | number): Promise<Buffer> {
     try {
       return this.#use('receive').receiver.receive(resolveWait(wait));
     } catch (error) {
@@ -230,7 +229,7 @@ export class IPCChannel extends EventEmitter<ShmChannelEvents> {
   }
 
   /** Waits for one message, and gives with it those that are there already, at most `max`. */
-  async receiveMany(max: number, wait?: WaitOptions | number): Promise<Buffer[]> {
+  async receiveMany(max: number, wait?: ShmWaitOptions | number): Promise<Buffer[]> {
     integerOption('max', max, { default: 1, min: 1, max: 1_000_000 });
     const { receiver } = this.#use('receive');
     const messages = [await receiver.receive(resolveWait(wait))];
@@ -294,7 +293,7 @@ export class IPCChannel extends EventEmitter<ShmChannelEvents> {
   }
 
   /** True when there are so many receivers; false when the time ran out. */
-  async waitForReceivers(count: number, wait?: WaitOptions | number): Promise<boolean> {
+  async waitForReceivers(count: number, wait?: ShmWaitOptions | number): Promise<boolean> {
     integerOption('count', count, { default: 1, min: 0, max: 1024 });
     const resolved = resolveWait(wait);
     if (resolved.signal?.aborted) throw abortError(resolved.signal);

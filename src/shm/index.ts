@@ -11,7 +11,7 @@ export {
   type ShmChannelOptions,
   type SlowPolicy,
   type WaitMode,
-  type WaitOptions,
+  type ShmWaitOptions,
 } from './options.ts';
 export type { Peer } from './presence.ts';
 export type { MessageHandler, MessageInfo } from './receiver.ts';

@@ -136,9 +136,13 @@ export function encodeName(name: unknown): string {
     else encoded += `%${byte.toString(16).toUpperCase().padStart(2, '0')}`;
   }
   if (encoded.length > MAX_FILE_NAME_BYTES) {
-    throw ipcError('USAGE_INVALID_NAME', `the name of a channel is at most ${MAX_FILE_NAME_BYTES} bytes as a file name`, {
-      details: { name, bytes: encoded.length },
-    });
+    throw ipcError(
+      'USAGE_INVALID_NAME',
+      `the name of a channel is at most ${MAX_FILE_NAME_BYTES} bytes as a file name`,
+      {
+        details: { name, bytes: encoded.length },
+      },
+    );
   }
   return encoded;
 }
@@ -150,9 +154,11 @@ export function decodeName(encoded: string): string {
   ).toString('utf8');
 }
 
-export interface WaitOptions {
+/** How long a call on a shared-memory channel waits. */
+export interface ShmWaitOptions {
   /** How long to wait at most, in ms. Default: without limit. 0: one attempt. */
   readonly timeoutMs?: number;
+  /** Ends the wait with `TIME_CANCELLED`. */
   readonly signal?: AbortSignal;
 }
 
@@ -165,9 +171,9 @@ export interface ResolvedWait {
 const FOREVER: ResolvedWait = { timeoutMs: Number.POSITIVE_INFINITY, signal: undefined };
 
 /** A number is a time-out in ms, as in libipc. */
-export function resolveWait(options: WaitOptions | number | undefined): ResolvedWait {
+export function resolveWait(options: ShmWaitOptions | number | undefined): ResolvedWait {
   if (options === undefined) return FOREVER;
-  const given: WaitOptions = typeof options === 'number' ? { timeoutMs: options } : options;
+  const given: ShmWaitOptions = typeof options === 'number' ? { timeoutMs: options } : options;
   const { timeoutMs } = given;
   if (timeoutMs !== undefined && (typeof timeoutMs !== 'number' || !(timeoutMs >= 0))) {
     throw invalidOption('timeoutMs', timeoutMs, 'a number of milliseconds from 0');

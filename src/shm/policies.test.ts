@@ -1,6 +1,16 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
-import { chmodSync, closeSync, openSync, readdirSync, statSync, symlinkSync, unlinkSync, writeFileSync, writeSync } from 'node:fs';
+import {
+  chmodSync,
+  closeSync,
+  openSync,
+  readdirSync,
+  statSync,
+  symlinkSync,
+  unlinkSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { type TestContext, test } from 'node:test';
 import { IPCError } from '../base/errors.ts';
 import {
@@ -79,55 +89,63 @@ test('a latest channel keeps one value, and gives it to those who come late', li
   assert.equal(late.tryReceive()?.toString(), 'value 499');
 });
 
-test('views show messages where they lie, hold the ring until released, and cannot be read afterwards', linuxOnly, (t) => {
-  const name = unique();
-  const receiver = open(t, name, ConnMode.RECEIVER, { capacityBytes: 4096 });
-  const sender = open(t, name, ConnMode.SENDER);
-  assert.ok(sender.trySend(Buffer.alloc(900, 7)));
-  const view = receiver.tryReceiveView();
-  assert.ok(view?.inRing);
-  const kept = view.data;
-  let more = 0;
-  while (sender.trySend(Buffer.alloc(900, more))) more++;
-  assert.ok(more < 5);
-  assert.ok(kept.every((byte) => byte === 7));
-  view.release();
-  assert.equal(kept.length, 0);
-  assert.throws(() => view.data, { code: 'USAGE_RELEASED' });
-  for (let i = 0; i < more; i++) {
-    using next = receiver.tryReceiveView();
-    assert.equal(next?.data[0], i);
-  }
-  assert.ok(sender.trySend(Buffer.alloc(900)));
-  const last = receiver.tryReceiveView();
-  receiver.close();
-  assert.throws(() => last?.data, { code: 'USAGE_RELEASED' });
-});
+test(
+  'views show messages where they lie, hold the ring until released, and cannot be read afterwards',
+  linuxOnly,
+  (t) => {
+    const name = unique();
+    const receiver = open(t, name, ConnMode.RECEIVER, { capacityBytes: 4096 });
+    const sender = open(t, name, ConnMode.SENDER);
+    assert.ok(sender.trySend(Buffer.alloc(900, 7)));
+    const view = receiver.tryReceiveView();
+    assert.ok(view?.inRing);
+    const kept = view.data;
+    let more = 0;
+    while (sender.trySend(Buffer.alloc(900, more))) more++;
+    assert.ok(more < 5);
+    assert.ok(kept.every((byte) => byte === 7));
+    view.release();
+    assert.equal(kept.length, 0);
+    assert.throws(() => view.data, { code: 'USAGE_RELEASED' });
+    for (let i = 0; i < more; i++) {
+      using next = receiver.tryReceiveView();
+      assert.equal(next?.data[0], i);
+    }
+    assert.ok(sender.trySend(Buffer.alloc(900)));
+    const last = receiver.tryReceiveView();
+    receiver.close();
+    assert.throws(() => last?.data, { code: 'USAGE_RELEASED' });
+  },
+);
 
-test('a loan on a route lies in the ring; commit sends what was written, release sends nothing', linuxOnly, async (t) => {
-  const name = unique();
-  const sender = new IPCChannel(ChannelType.ROUTE, name, ConnMode.SENDER, { capacityBytes: 16_384 });
-  const receiver = new IPCChannel(ChannelType.ROUTE, name, ConnMode.RECEIVER);
-  t.after(() => (sender.close(), receiver.close()));
-  for (let i = 0; i < 50; i++) {
-    const loan = sender.loan(1000);
-    assert.ok(loan.inRing);
-    const { data } = loan;
-    data.fill(i);
-    assert.throws(() => sender.trySend('overtakes'), { code: 'USAGE_WRONG_MODE' });
-    await loan.commit(500 + i);
-    assert.equal(data.length, 0);
-    assert.throws(() => loan.data, { code: 'USAGE_RELEASED' });
-    assert.deepEqual(receiver.tryReceive(), Buffer.alloc(500 + i, i));
-    sender.loan(100).release();
-  }
-  assert.equal(receiver.tryReceive(), null);
-  const large = sender.loan(100_000);
-  assert.equal(large.inRing, false);
-  large.data.fill(1);
-  const [got] = await Promise.all([receiver.receive(), large.commit()]);
-  assert.equal(got.length, 100_000);
-});
+test(
+  'a loan on a route lies in the ring; commit sends what was written, release sends nothing',
+  linuxOnly,
+  async (t) => {
+    const name = unique();
+    const sender = new IPCChannel(ChannelType.ROUTE, name, ConnMode.SENDER, { capacityBytes: 16_384 });
+    const receiver = new IPCChannel(ChannelType.ROUTE, name, ConnMode.RECEIVER);
+    t.after(() => (sender.close(), receiver.close()));
+    for (let i = 0; i < 50; i++) {
+      const loan = sender.loan(1000);
+      assert.ok(loan.inRing);
+      const { data } = loan;
+      data.fill(i);
+      assert.throws(() => sender.trySend('overtakes'), { code: 'USAGE_WRONG_MODE' });
+      await loan.commit(500 + i);
+      assert.equal(data.length, 0);
+      assert.throws(() => loan.data, { code: 'USAGE_RELEASED' });
+      assert.deepEqual(receiver.tryReceive(), Buffer.alloc(500 + i, i));
+      sender.loan(100).release();
+    }
+    assert.equal(receiver.tryReceive(), null);
+    const large = sender.loan(100_000);
+    assert.equal(large.inRing, false);
+    large.data.fill(1);
+    const [got] = await Promise.all([receiver.receive(), large.commit()]);
+    assert.equal(got.length, 100_000);
+  },
+);
 
 test('one name is one type and one policy', linuxOnly, (t) => {
   const name = unique();
@@ -142,21 +160,25 @@ test('one name is one type and one policy', linuxOnly, (t) => {
 const fileOf = (name: string): string =>
   `/dev/shm/${readdirSync('/dev/shm').find((file) => file.endsWith(`-${name}`)) ?? 'none'}`;
 
-test('the file is for its user alone; one that is open to others, a link, or of another layout is refused', linuxOnly, (t) => {
-  const name = unique();
-  const channel = open(t, name, ConnMode.SENDER);
-  const file = fileOf(name);
-  assert.equal(statSync(file).mode & 0o777, 0o600);
-  chmodSync(file, 0o666);
-  assert.throws(() => new IPCChannel(ChannelType.CHANNEL, name), { code: 'SYSTEM_SHM_FOREIGN' });
-  chmodSync(file, 0o600);
-  channel.close();
-  assert.throws(() => statSync(file), { code: 'ENOENT' });
+test(
+  'the file is for its user alone; one that is open to others, a link, or of another layout is refused',
+  linuxOnly,
+  (t) => {
+    const name = unique();
+    const channel = open(t, name, ConnMode.SENDER);
+    const file = fileOf(name);
+    assert.equal(statSync(file).mode & 0o777, 0o600);
+    chmodSync(file, 0o666);
+    assert.throws(() => new IPCChannel(ChannelType.CHANNEL, name), { code: 'SYSTEM_SHM_FOREIGN' });
+    chmodSync(file, 0o600);
+    channel.close();
+    assert.throws(() => statSync(file), { code: 'ENOENT' });
 
-  symlinkSync('/etc/hostname', file);
-  t.after(() => unlinkSync(file));
-  assert.throws(() => new IPCChannel(ChannelType.CHANNEL, name), { code: 'SYSTEM_SHM_FOREIGN' });
-});
+    symlinkSync('/etc/hostname', file);
+    t.after(() => unlinkSync(file));
+    assert.throws(() => new IPCChannel(ChannelType.CHANNEL, name), { code: 'SYSTEM_SHM_FOREIGN' });
+  },
+);
 
 test('inspect and list show what is there, and leave nothing behind', linuxOnly, async (t) => {
   const name = unique();

@@ -82,7 +82,9 @@ export function inspect(name: string, options: { readonly group?: boolean } = {}
 function isMissing(error: unknown): boolean {
   if (!(error instanceof Error) || !('details' in error)) return false;
   const { details } = error;
-  return typeof details === 'object' && details !== null && 'status' in details && details.status === -constants.errno.ENOENT;
+  return (
+    typeof details === 'object' && details !== null && 'status' in details && details.status === -constants.errno.ENOENT
+  );
 }
 
 /**

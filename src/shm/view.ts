@@ -1,7 +1,7 @@
 // Messages without a copy: a received one where it lies in the ring, and one that is written there.
 
 import { ipcError } from '../base/errors.ts';
-import { type Ring } from './ring.ts';
+import type { Ring } from './ring.ts';
 import { STATUS } from './status.ts';
 
 /**
@@ -81,7 +81,9 @@ export class Loan {
     const data = this.data;
     const length = bytes ?? data.length;
     if (!Number.isInteger(length) || length < 0 || length > data.length) {
-      return Promise.reject(ipcError('USAGE_INVALID_OPTION', `commit: expected 0 to ${data.length} bytes, got ${length}`));
+      return Promise.reject(
+        ipcError('USAGE_INVALID_OPTION', `commit: expected 0 to ${data.length} bytes, got ${length}`),
+      );
     }
     this.#data = undefined;
     return this.#commit(data.subarray(0, length));

@@ -1,3 +1,5 @@
+// Channels between processes and threads: order, content, counts, and what a stopped or ended process does.
+
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ChannelType, ConnMode, IPCChannel } from '../../src/shm/index.ts';
@@ -107,7 +109,9 @@ test('worker threads take part, each with its own handle', linuxOnly, async () =
   );
   const order = new OrderCheck();
   for (let i = 0; i < 1200; i++) order.accept(readMessage(await receiver.receive({ timeoutMs: 60_000 })));
-  const endless = new Worker(new URL('./sync-worker.js', import.meta.url), { workerData: { name, sender: 0, count: -1 } });
+  const endless = new Worker(new URL('./sync-worker.js', import.meta.url), {
+    workerData: { name, sender: 0, count: -1 },
+  });
   assert.ok(await receiver.waitForReceivers(2, { timeoutMs: 60_000 }));
   await Promise.all([...workers, endless].map((worker) => worker.terminate()));
   assert.equal(receiver.getReceiverCount(), 1);

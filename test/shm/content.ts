@@ -38,7 +38,8 @@ export function readMessage(message: Uint8Array): Seen {
   const sender = view.readUInt32LE(0);
   const number = view.readUInt32LE(4);
   if (view.readUInt32LE(8) !== view.length) throw new Error(`torn: ${view.length} bytes`);
-  if (!view.equals(makeMessage(sender, number, view.length))) throw new Error(`torn: sender ${sender}, number ${number}`);
+  if (!view.equals(makeMessage(sender, number, view.length)))
+    throw new Error(`torn: sender ${sender}, number ${number}`);
   return { sender, number };
 }
 

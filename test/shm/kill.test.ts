@@ -1,3 +1,5 @@
+// Members of a channel are killed with SIGKILL; the survivors must lose nothing and nothing may be left.
+
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -17,16 +19,15 @@ test('senders and receivers are killed at random moments, and the survivors lose
   const receiver = new IPCChannel(ChannelType.CHANNEL, name, ConnMode.RECEIVER, options);
   const sender = new IPCChannel(ChannelType.CHANNEL, name, ConnMode.SENDER, options);
   const order = new OrderCheck();
-  let own = 0;
-  let others = 0;
+  const received = { own: 0, others: 0 };
   let failure: Error | undefined;
   receiver.onMessage((data, { missed }) => {
     try {
       assert.equal(missed, 0);
       const seen = readMessage(data);
       order.accept(seen);
-      if (seen.sender === 0) own++;
-      else others++;
+      if (seen.sender === 0) received.own++;
+      else received.others++;
     } catch (error) {
       failure ??= error instanceof Error ? error : new Error(String(error));
     }
@@ -48,10 +49,10 @@ test('senders and receivers are killed at random moments, and the survivors lose
     if (failure) throw failure;
   }
   await Promise.all(members.map((member) => member.end()));
-  while (own < sent) await sleep(5);
+  for (const wanted = sent; received.own < wanted; ) await sleep(5);
   if (failure) throw failure;
-  assert.equal(own, sent);
-  assert.ok(others > 0);
+  assert.equal(received.own, sent);
+  assert.ok(received.others > 0);
   assert.equal(receiver.getReceiverCount(), 1);
   assert.equal(receiver.getSenderCount(), 1);
   receiver.close();

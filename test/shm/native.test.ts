@@ -1,3 +1,5 @@
+// Runs the tests that the ring has in C++, so that `npm test` covers them.
+
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
