@@ -12,7 +12,7 @@
 /** @type {Readonly<Record<string, Layer>>} */
 export const LAYERS = {
   base: { imports: [], node: false, pure: true, packages: [] },
-  protocol: { imports: ['base'], node: false, pure: true, packages: [] },
+  protocol: { imports: ['base'], node: false, pure: true, packages: ['@standard-schema/spec'] },
   session: { imports: ['base', 'protocol'], node: false, pure: true, packages: [] },
   broker: { imports: ['base', 'protocol'], node: false, pure: true, packages: [] },
   transports: { imports: ['base', 'protocol'], node: true, packages: ['ws'] },

@@ -92,6 +92,13 @@ export function toError(thrown: unknown): Error {
   return thrown instanceof Error ? thrown : new Error(String(thrown), { cause: thrown });
 }
 
+/** Gives what was thrown as an `IPCError`; what is none becomes `SYSTEM_UNEXPECTED`. */
+export function asIpcError(thrown: unknown): IPCError {
+  if (thrown instanceof IPCError) return thrown;
+  const error = toError(thrown);
+  return ipcError('SYSTEM_UNEXPECTED', error.message, { cause: error });
+}
+
 /** `signal.reason` as an error with a code; a plain abort becomes `TIME_CANCELLED`. */
 export function abortError(signal: AbortSignal): IPCError {
   const reason: unknown = signal.reason;

@@ -16,7 +16,7 @@ export class BaseClient implements AsyncDisposable {
   /** @internal */
   protected readonly core: ClientCore;
 
-  constructor(appId: string, options: ClientOptions, platform: Platform) {
+  constructor(appId: string, options: ClientOptions<unknown>, platform: Platform) {
     const settings = readClientOptions(appId, options);
     this.core = new ClientCore(settings, platform);
     settings.signal?.addEventListener('abort', () => void this.disconnect(), { once: true });

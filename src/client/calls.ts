@@ -111,17 +111,23 @@ export abstract class Call<R> extends Pending {
   }
 }
 
+/** What a schema makes of a payload; throws for what does not fit. */
+export type PayloadReader = (payload: unknown) => unknown;
+
 /** Gives the payload of the answer. */
 export class PayloadCall extends Call<unknown> {
   readonly #codec: PayloadCodec | undefined;
+  readonly #reader: PayloadReader | undefined;
 
-  constructor(times: Timekeeper, codec: PayloadCodec | undefined) {
+  constructor(times: Timekeeper, codec: PayloadCodec | undefined, reader: PayloadReader | undefined) {
     super(times);
     this.#codec = codec;
+    this.#reader = reader;
   }
 
   protected override read(frame: Frame): unknown {
-    return decodePayload(frame.content, frame.payload, this.#codec);
+    const payload = decodePayload(frame.content, frame.payload, this.#codec);
+    return this.#reader === undefined ? payload : this.#reader(payload);
   }
 }
 

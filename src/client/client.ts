@@ -8,8 +8,9 @@ import type {
   EventChannel,
   EventOf,
   RequestChannel,
-  RequestOf,
-  ResponseOf,
+  ReceivedRequestOf,
+  SentEventOf,
+  SentResponseOf,
   WildcardPattern,
 } from '../protocol/contract.ts';
 import { type Message, MessageType } from '../protocol/messages.ts';
@@ -38,7 +39,7 @@ import { type MessageHandler, type SubscribeOptions, Subscription } from './subs
 export class Client<C = AnyContract> extends RequestingClient<C> {
   readonly #channelHandlers: ChannelHandlers;
 
-  constructor(appId: string, options: ClientOptions, platform: Platform) {
+  constructor(appId: string, options: ClientOptions<C>, platform: Platform) {
     super(appId, options, platform);
     this.#channelHandlers = new ChannelHandlers(this.core, (channel, handler) => this.#subscribe(channel, handler, {}));
   }
@@ -63,9 +64,10 @@ export class Client<C = AnyContract> extends RequestingClient<C> {
    * because subscribers with the policy `block` are slow, up to `publishQueueBytesMax` bytes wait; then it
    * throws `LIMIT_OUTBOX`. Whoever publishes much awaits `publishReady`.
    */
-  publish<K extends EventChannel<C>>(channel: K, data: EventOf<C, K>, options?: PublishOptions): string {
+  publish<K extends EventChannel<C>>(channel: K, data: SentEventOf<C, K>, options?: PublishOptions): string {
     const { core } = this;
     const retain = options === undefined ? false : readRetain(options);
+    core.settings.contract?.checkSent('event', channel, data);
     if (core.live !== undefined) core.live.publish(channel, data, retain, undefined);
     else {
       checkChannelName(channel);
@@ -79,9 +81,10 @@ export class Client<C = AnyContract> extends RequestingClient<C> {
   }
 
   /** Publishes only when it can leave at once; false when it cannot. Nothing waits, nothing is thrown for lack of room. */
-  tryPublish<K extends EventChannel<C>>(channel: K, data: EventOf<C, K>, options?: PublishOptions): boolean {
+  tryPublish<K extends EventChannel<C>>(channel: K, data: SentEventOf<C, K>, options?: PublishOptions): boolean {
     const link = this.core.live;
     if (link === undefined || !link.publishes(channel)) return false;
+    this.core.settings.contract?.checkSent('event', channel, data);
     link.publish(channel, data, options === undefined ? false : readRetain(options), undefined);
     return true;
   }
@@ -113,7 +116,7 @@ export class Client<C = AnyContract> extends RequestingClient<C> {
    */
   async publishConfirmed<K extends EventChannel<C>>(
     channel: K,
-    data: EventOf<C, K>,
+    data: SentEventOf<C, K>,
     options: PublishOptions & RequestOptions = {},
   ): Promise<number> {
     knownOptions('publishConfirmed', options, ['retain', ...REQUEST_OPTIONS]);
@@ -122,6 +125,7 @@ export class Client<C = AnyContract> extends RequestingClient<C> {
     const signal = signalOption('signal', options.signal);
     checkChannelName(channel);
     if (signal?.aborted === true) throw abortError(signal);
+    this.core.settings.contract?.checkSent('event', channel, data);
     const call = new Acknowledgement(this.core.times);
     call.limit(timeoutMs, signal);
     try {
@@ -202,7 +206,7 @@ export class Client<C = AnyContract> extends RequestingClient<C> {
   ): Promise<Message<EventOf<C, K>>> {
     const timeoutMs = timeoutOption(timeout, this.core.settings.requestTimeoutMs);
     knownOptions('waitForMessage', options, ['signal']);
-    const wait = new PayloadCall(this.core.times, undefined);
+    const wait = new PayloadCall(this.core.times, undefined, undefined);
     wait.limit(timeoutMs, signalOption('signal', options.signal));
     wait.promise.catch(() => {});
     const subscription = await this.#subscribe(channel, undefined, { retained: false });
@@ -240,7 +244,7 @@ export class Client<C = AnyContract> extends RequestingClient<C> {
    */
   async serve<K extends RequestChannel<C>>(
     channel: K,
-    handler: RequestHandler<RequestOf<C, K>, ResponseOf<C, K>>,
+    handler: RequestHandler<ReceivedRequestOf<C, K>, SentResponseOf<C, K>>,
     options: ServeOptions = {},
   ): Promise<AsyncDisposable & { unserve(): Promise<void> }> {
     checkChannelName(channel);
@@ -266,7 +270,7 @@ export class Client<C = AnyContract> extends RequestingClient<C> {
   /** Answers requests that the server sends to this connection. Throws when the channel has a handler. */
   handle<K extends RequestChannel<C>>(
     channel: K,
-    handler: RequestHandler<RequestOf<C, K>, ResponseOf<C, K>>,
+    handler: RequestHandler<ReceivedRequestOf<C, K>, SentResponseOf<C, K>>,
   ): Disposer {
     checkChannelName(channel);
     return this.core.addHandler(channel, handler as RequestHandler);

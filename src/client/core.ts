@@ -6,12 +6,14 @@ import { ipcError, IPCError } from '../base/errors.ts';
 import { invalidOption } from '../base/options.ts';
 import { Connection } from '../connection/connection.ts';
 import { Turn } from '../connection/turn.ts';
+import type { Contract } from '../protocol/contract.ts';
 import type { Message } from '../protocol/messages.ts';
 import { checkChannelName } from '../protocol/names.ts';
 import { encodePayload, decodePayload, type PayloadCodec } from '../protocol/payload.ts';
 import { SlabPool } from '../session/slab-pool.ts';
 import type { Wire } from '../transports/wire.ts';
-import type { Pending } from './calls.ts';
+import type { PayloadReader, Pending } from './calls.ts';
+import { checkedHandler } from './checked-handler.ts';
 import { type Disposer, disposer, Listeners } from './listeners.ts';
 import { Lifecycle, type LifecycleOwner } from './lifecycle.ts';
 import type { Link, LinkOwner } from './link.ts';
@@ -97,6 +99,17 @@ export class ClientCore implements LinkOwner, LifecycleOwner, SubscriptionOwner 
     return this.settings.codec;
   }
 
+  get contract(): Contract<unknown> | undefined {
+    return this.settings.contract;
+  }
+
+  /** What the contract makes of a response; undefined where it has nothing to say. */
+  responseReader(channel: string): PayloadReader | undefined {
+    const { contract } = this;
+    if (contract === undefined) return undefined;
+    return (payload) => contract.readReceived('response', channel, payload);
+  }
+
   get outboxBytesMax(): number {
     return this.settings.outboxBytesMax;
   }
@@ -127,6 +140,7 @@ export class ClientCore implements LinkOwner, LifecycleOwner, SubscriptionOwner 
 
   /** Sends a request now, or when the connection is back. Throws what forbids both. */
   request(pending: Pending, channel: string, value: unknown, timeoutMs: number, streams: boolean): void {
+    this.settings.contract?.checkSent('request', channel, value);
     if (this.live !== undefined) {
       this.live.request(pending, channel, value, timeoutMs, streams);
       return;
@@ -170,9 +184,11 @@ export class ClientCore implements LinkOwner, LifecycleOwner, SubscriptionOwner 
   /** One handler a channel: two answers to one request would be one too many. */
   addHandler(channel: string, handler: RequestHandler): Disposer {
     if (this.handlers.has(channel)) throw invalidOption('channel', channel, 'a channel that has no handler yet');
-    this.handlers.set(channel, handler);
+    const { contract } = this;
+    const checked = contract === undefined ? handler : checkedHandler(contract, channel, handler);
+    this.handlers.set(channel, checked);
     return disposer(() => {
-      if (this.handlers.get(channel) === handler) this.handlers.delete(channel);
+      if (this.handlers.get(channel) === checked) this.handlers.delete(channel);
     });
   }
 

@@ -11,7 +11,7 @@ export {
   TimeoutError,
 } from '../base/errors.ts';
 export type { ErrorCode } from '../base/error-codes.ts';
-export type { AnyContract } from '../protocol/contract.ts';
+export { type AnyContract, type Contract, type ContractSchemas, defineContract } from '../protocol/contract.ts';
 export { Message, type MessageDict, type MessageFields, MessageType } from '../protocol/messages.ts';
 export type { PayloadCodec } from '../protocol/payload.ts';
 export type { OutboxPolicy } from '../protocol/policies.ts';

@@ -17,7 +17,7 @@ import type { ClientOptions } from './options.ts';
  * ```
  */
 export class IPCClient<C = AnyContract> extends Client<C> {
-  constructor(appId: string, options: ClientOptions = {}) {
+  constructor(appId: string, options: ClientOptions<C> = {}) {
     super(appId, options, nodePlatform);
   }
 }

@@ -1,10 +1,10 @@
 // Requests whose answer is wanted as a whole message.
 
-import { type IPCError, toError } from '../base/errors.ts';
+import { asIpcError, type IPCError, toError } from '../base/errors.ts';
 import type { Frame } from '../protocol/codec.ts';
 import { Message, MessageType } from '../protocol/messages.ts';
 import type { PayloadCodec } from '../protocol/payload.ts';
-import { Call, Pending } from './calls.ts';
+import { Call, type PayloadReader, Pending } from './calls.ts';
 import type { Timekeeper } from './timekeeper.ts';
 
 /** What a message is made with, beside its frame. */
@@ -15,6 +15,7 @@ export interface MessageOrigin {
   /** Milliseconds since the epoch. */
   now(): number;
   handlerFailed(error: Error, channel: string): void;
+  responseReader(channel: string): PayloadReader | undefined;
 }
 
 /** Gives the response as a message, or null at the time-out when that is wanted. */
@@ -65,7 +66,15 @@ export class CallbackCall extends Pending {
   }
 
   override answered(frame: Frame): void {
-    if (this.finish()) this.#call(responseOf(this.#origin, this.#channel, this.#messageId, frame), null);
+    if (!this.finish()) return;
+    let response: Message;
+    try {
+      response = responseOf(this.#origin, this.#channel, this.#messageId, frame);
+    } catch (thrown) {
+      this.#call(null, asIpcError(thrown));
+      return;
+    }
+    this.#call(response, null);
   }
 
   protected override failed(error: IPCError): void {
@@ -83,7 +92,7 @@ export class CallbackCall extends Pending {
 
 function responseOf(origin: MessageOrigin, channel: string, requestId: string, frame: Frame): Message {
   const id = `${requestId}-response`;
-  return new Message(
+  const message = new Message(
     MessageType.RESPONSE,
     origin.appId,
     channel,
@@ -95,4 +104,7 @@ function responseOf(origin: MessageOrigin, channel: string, requestId: string, f
     requestId,
     origin.codec,
   );
+  const reader = origin.responseReader(channel);
+  if (reader !== undefined) message.acceptPayload(reader);
+  return message;
 }

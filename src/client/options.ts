@@ -11,13 +11,14 @@ import {
 import { encodeBase64 } from '../protocol/base64.ts';
 import { DEFAULT_LIMITS, HANDSHAKE_BYTES_MAX, type Limits, MESSAGE_BYTES_LARGEST } from '../protocol/limits.ts';
 import { checkApplicationId, checkChannelName } from '../protocol/names.ts';
+import { type AnyContract, Contract } from '../protocol/contract.ts';
 import { encodePayload, type PayloadCodec } from '../protocol/payload.ts';
 import { writeFields } from '../session/session.ts';
 import { pythonCodec } from './legacy-codec.ts';
 import { type Address, type AddressOptions, readAddress } from './address.ts';
 
 /** Options of {@link IPCClient}. All durations are milliseconds. */
-export interface ClientOptions extends AddressOptions {
+export interface ClientOptions<C = AnyContract> extends AddressOptions {
   /** Credentials, shown to the server with the handshake. */
   readonly token?: string;
   /** Shown to others in presence. */
@@ -44,6 +45,8 @@ export interface ClientOptions extends AddressOptions {
   readonly publishQueueBytesMax?: number;
   /** Bytes of requests and notifications that the system has not taken, 1 KiB to 1 GiB. Default 64 MiB. */
   readonly outboxBytesMax?: number;
+  /** Validators of what travels on the channels; see `defineContract`. */
+  readonly contract?: Contract<C>;
   /** In place of JSON for what is neither bytes nor text: MessagePack, for example. */
   readonly encoding?: PayloadCodec;
   /** `'native'`, or `'json'` to speak with a server of the original Python package. Default `'native'`. */
@@ -72,6 +75,7 @@ export interface ClientSettings {
   readonly publishQueueBytesMax: number;
   readonly outboxBytesMax: number;
   readonly codec: PayloadCodec | undefined;
+  readonly contract: Contract<unknown> | undefined;
   readonly protocol: 'native' | 'json';
   readonly limits: Limits;
   readonly signal: AbortSignal | undefined;
@@ -85,18 +89,18 @@ const MIB = 1024 * 1024;
 const KNOWN = [
   ...['host', 'port', 'path', 'url', 'tls', 'token', 'name', 'will', 'connectionTimeout', 'reconnect'],
   ...['reconnectAttempts', 'reconnectDelay', 'heartbeatInterval', 'requestTimeout', 'offline', 'offlineQueueBytesMax'],
-  ...['publishQueueBytesMax', 'outboxBytesMax', 'encoding', 'protocol', 'limits', 'signal'],
+  ...['publishQueueBytesMax', 'outboxBytesMax', 'encoding', 'protocol', 'limits', 'signal', 'contract'],
 ];
 const KNOWN_LIMITS = ['messageBytesMax', 'declaredChannelsMax', 'requestsMax', 'streamWindowBytes'];
 
-export function readClientOptions(appId: string, options: ClientOptions): ClientSettings {
+export function readClientOptions(appId: string, options: ClientOptions<unknown>): ClientSettings {
   checkApplicationId(appId);
   if (typeof options !== 'object' || options === null) throw invalidOption('options', options, 'an object');
   knownOptions('options', options, KNOWN);
   const limits = readLimits(options.limits);
-  const milliseconds = (name: keyof ClientOptions, fallback: number, min: number, max: number) =>
+  const milliseconds = (name: keyof ClientOptions<unknown>, fallback: number, min: number, max: number) =>
     integerOption(name, options[name], { default: fallback, min, max });
-  const bytes = (name: keyof ClientOptions, fallback: number) =>
+  const bytes = (name: keyof ClientOptions<unknown>, fallback: number) =>
     integerOption(name, options[name], { default: fallback, min: 1024, max: BYTES_MAX });
   return {
     appId,
@@ -116,6 +120,7 @@ export function readClientOptions(appId: string, options: ClientOptions): Client
     publishQueueBytesMax: bytes('publishQueueBytesMax', 4 * MIB),
     outboxBytesMax: bytes('outboxBytesMax', 64 * MIB),
     codec: options.protocol === 'json' ? legacyCodec(options) : readCodec(options.encoding),
+    contract: readContract(options.contract),
     protocol: choiceOption('protocol', options.protocol, ['native', 'json'], 'native'),
     limits,
     signal: signalOption('signal', options.signal),
@@ -134,7 +139,7 @@ export function signalOption(name: string, value: unknown): AbortSignal | undefi
   throw invalidOption(name, value, 'an AbortSignal');
 }
 
-function helloFields(appId: string, options: ClientOptions, limits: Limits): object {
+function helloFields(appId: string, options: ClientOptions<unknown>, limits: Limits): object {
   const hello = {
     app: appId,
     ...(options.name === undefined ? {} : { name: stringOption('name', options.name, '') }),
@@ -166,7 +171,12 @@ function willFields(will: unknown, codec: PayloadCodec | undefined): object {
   return { channel: will.channel, content, payload: encodeBase64(bytes) };
 }
 
-function legacyCodec({ encoding, will }: ClientOptions): PayloadCodec {
+function readContract(contract: unknown): Contract<unknown> | undefined {
+  if (contract === undefined || contract instanceof Contract) return contract;
+  throw invalidOption('contract', contract, 'what defineContract gives');
+}
+
+function legacyCodec({ encoding, will }: ClientOptions<unknown>): PayloadCodec {
   if (encoding !== undefined) throw invalidOption('encoding', 'given', "nothing with protocol 'json'");
   if (will !== undefined) throw invalidOption('will', 'given', "nothing with protocol 'json'");
   return pythonCodec;

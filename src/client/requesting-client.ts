@@ -23,7 +23,7 @@ export class RequestingClient<C = AnyContract> extends BaseClient {
   #sent = 0;
   #idPrefix = 'new-';
 
-  constructor(appId: string, options: ClientOptions, platform: Platform) {
+  constructor(appId: string, options: ClientOptions<C>, platform: Platform) {
     super(appId, options, platform);
     this.on('connected', ({ connectionId }) => {
       this.#idPrefix = `${connectionId}-`;
@@ -47,7 +47,7 @@ export class RequestingClient<C = AnyContract> extends BaseClient {
     options?: RequestOptions,
   ): Promise<ResponseOf<C, K>> {
     const { core } = this;
-    const call = new PayloadCall(core.times, core.codec);
+    const call = new PayloadCall(core.times, core.codec, core.responseReader(channel));
     return this.#request(call, channel, data, options, REQUEST_OPTIONS) as Promise<ResponseOf<C, K>>;
   }
 
@@ -122,6 +122,7 @@ export class RequestingClient<C = AnyContract> extends BaseClient {
     const owner = {
       times,
       codec,
+      reader: core.responseReader(channel),
       streamWindowBytes,
       begin: (request: Parameters<ClientCore['request']>[0]) => core.request(request, channel, data, timeoutMs, true),
     };

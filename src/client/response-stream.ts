@@ -6,7 +6,7 @@ import { FrameType } from '../protocol/frame-types.ts';
 import { decodePayload, type PayloadCodec } from '../protocol/payload.ts';
 import { ReceiveCredit } from '../session/credit.ts';
 import { CREDIT_OVERHEAD_BYTES } from '../session/session.ts';
-import { type Forgetful, Pending } from './calls.ts';
+import { type Forgetful, type PayloadReader, Pending } from './calls.ts';
 import type { Timekeeper } from './timekeeper.ts';
 
 /** The part of a connection that a stream speaks to. */
@@ -22,16 +22,18 @@ interface Waiting<T> {
 /** The pending request of a stream: what arrived and was not taken. */
 class StreamRequest<T> extends Pending {
   readonly #codec: PayloadCodec | undefined;
+  readonly #reader: PayloadReader | undefined;
   readonly #credit: ReceiveCredit;
   #stream: StreamLink | undefined;
   #queue: Frame[] = [];
   #waiting: Waiting<T>[] = [];
   #error: IPCError | undefined;
 
-  constructor(times: Timekeeper, codec: PayloadCodec | undefined, windowBytes: number) {
+  constructor({ times, codec, reader, streamWindowBytes }: StreamOwner) {
     super(times);
     this.#codec = codec;
-    this.#credit = new ReceiveCredit(windowBytes);
+    this.#reader = reader;
+    this.#credit = new ReceiveCredit(streamWindowBytes);
   }
 
   override answered(frame: Frame): void {
@@ -83,7 +85,9 @@ class StreamRequest<T> extends Pending {
     const grant = this.#credit.consume(frame.payloadBytes + CREDIT_OVERHEAD_BYTES);
     if (grant > 0) this.#stream?.grantStream(this.id, grant);
     try {
-      waiting.resolve({ done: false, value: decodePayload(frame.content, frame.payload, this.#codec) as T });
+      const payload = decodePayload(frame.content, frame.payload, this.#codec);
+      const value = (this.#reader === undefined ? payload : this.#reader(payload)) as T;
+      waiting.resolve({ done: false, value });
     } catch (thrown) {
       waiting.reject(toError(thrown));
     }
@@ -94,6 +98,7 @@ class StreamRequest<T> extends Pending {
 export interface StreamOwner {
   readonly times: Timekeeper;
   readonly codec: PayloadCodec | undefined;
+  readonly reader: PayloadReader | undefined;
   readonly streamWindowBytes: number;
   /** Sends the request. */
   begin(request: Pending): void;
@@ -125,8 +130,7 @@ export class ResponseStream<T> implements AsyncIterableIterator<T, undefined>, A
     if (this.#left) return Promise.resolve({ done: true, value: undefined });
     if (this.#request === undefined) {
       if (this.#signal?.aborted === true) return Promise.reject(abortError(this.#signal));
-      const { times, codec, streamWindowBytes } = this.#owner;
-      const request = new StreamRequest<T>(times, codec, streamWindowBytes);
+      const request = new StreamRequest<T>(this.#owner);
       this.#request = request;
       request.limit(this.#timeoutMs, this.#signal);
       try {

@@ -2,6 +2,7 @@
 // It outlives its connection: after a reconnect the same object is subscribed again.
 
 import { ipcError, type IPCError, toError } from '../base/errors.ts';
+import type { Contract } from '../protocol/contract.ts';
 import type { Message } from '../protocol/messages.ts';
 import type { OutboxPolicy } from '../protocol/policies.ts';
 import { ReceiveCredit } from '../session/credit.ts';
@@ -30,6 +31,7 @@ export interface SubscriptionLink {
 
 /** What a subscription asks of its client. */
 export interface SubscriptionOwner {
+  readonly contract: Contract<unknown> | undefined;
   unsubscribe(subscription: Subscription): Promise<void>;
   handlerFailed(error: Error, channel: string): void;
 }
@@ -170,6 +172,11 @@ export class Subscription<T = unknown> implements AsyncIterableIterator<Message<
   deliver(message: Message<T>, bytes: number): boolean {
     const legal = this.#credit.receive(bytes);
     this.#received += 1;
+    if (this.#owner.contract !== undefined && !this.#fits(this.#owner.contract, message)) {
+      this.#heldBytes += bytes;
+      this.consumed(bytes);
+      return legal;
+    }
     this.#heldBytes += bytes;
     if (this.#handler !== undefined) this.#handle(this.#handler, message, bytes);
     else this.#enqueue(message, bytes);
@@ -201,6 +208,17 @@ export class Subscription<T = unknown> implements AsyncIterableIterator<Message<
     this.#heldBytes -= bytes;
     const grant = this.#credit.consume(bytes);
     if (grant > 0) this.#link?.grantSubscription(this.id, grant);
+  }
+
+  /** A message that does not fit its schema is dropped, and told. */
+  #fits(contract: Contract<unknown>, message: Message<T>): boolean {
+    try {
+      message.acceptPayload((payload) => contract.readReceived('event', message.channelId, payload));
+      return true;
+    } catch (thrown) {
+      this.#failed(thrown, message.channelId);
+      return false;
+    }
   }
 
   #handle(handler: MessageHandler<T>, message: Message<T>, bytes: number): void {

@@ -166,6 +166,11 @@ export class Message<T = unknown> {
     return this.#value as T;
   }
 
+  /** Puts what `read` makes of the payload in its place; throws what `read` throws. For the inner layers: a schema has its say here. */
+  acceptPayload(read: (payload: unknown) => unknown): void {
+    this.#value = read(this.payload);
+  }
+
   /** The payload as bytes, not decoded: a view, valid as long as the message is. */
   get bytes(): Uint8Array {
     if (this.#frame !== undefined) return this.#frame.payload;

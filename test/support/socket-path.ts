@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 /** A path to listen on, and what removes its folder. */
-export function socketPath(): { readonly path: string; remove(): void } {
+export function socketPath(): { readonly path: string; readonly remove: () => void } {
   if (process.platform === 'win32') {
     const unique = `${process.pid}-${Math.random().toString(36).slice(2)}`;
     return { path: `\\\\.\\pipe\\isthmus-${unique}`, remove: () => {} };
