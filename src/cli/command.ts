@@ -44,7 +44,7 @@ export interface IntegerOption extends OptionWords {
 export type Option = FlagOption | TextOption | IntegerOption;
 export type OptionTable = Readonly<Record<string, Option>>;
 
-/** Where a value came from; a higher number wins. */
+/** Where a value came from. */
 export type Source = 'default' | 'file' | 'environment' | 'flag';
 
 type ValueOf<O extends Option> = O extends FlagOption

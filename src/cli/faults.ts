@@ -2,13 +2,17 @@
 
 import { debuglog } from 'node:util';
 import { type Context, EXIT, Interruption, UsageFault } from './command.ts';
+import { flagsFor } from './connection.ts';
 
 const debug = debuglog('isthmus');
 
 /** What a person can do about an error, by its code. */
-const ADVICE: Readonly<Record<string, (program: string) => string>> = {
-  NETWORK_CONNECT_FAILED: (program) =>
-    `start a server with '${program} serve', or say where it is: --port, --host, --path or --url`,
+const ADVICE: Readonly<Record<string, (program: string, error: Error) => string>> = {
+  NETWORK_CONNECT_FAILED: (program, error) => {
+    const flags = flagsToServe(error);
+    const start = flags === undefined ? '' : `start one with '${program} serve${flags}', or `;
+    return `${start}say where it is: --port, --host, --path or --url`;
+  },
   NETWORK_PORT_IN_USE: () => 'take another with --port, or --port 0 for a free one',
   NETWORK_PATH_OCCUPIED: () => 'take another --path',
   NETWORK_PERMISSION: () => 'take another --port or --path, or ask who owns this one',
@@ -23,6 +27,15 @@ const WORDS: Readonly<Record<string, (message: string) => string>> = {
     message.replace(/^cannot connect to (\S+): .*(?:ECONNREFUSED|ENOENT).*/s, 'no server on $1'),
   USAGE_INSECURE: (message) => message.replace(/: give .*/s, ''),
 };
+
+/** The flags with which a server would listen where none was found; `undefined` where it cannot be this machine's. */
+function flagsToServe(error: Error): string | undefined {
+  const details = 'details' in error ? (error.details as Readonly<Record<string, unknown>>) : {};
+  const [, path, host, port] =
+    /^(?:unix:(.+)|tcp:\/\/(localhost|127\.0\.0\.1|\[::1\]):(\d+))$/.exec(String(details['address'])) ?? [];
+  if (path !== undefined) return flagsFor({ path });
+  return host === undefined ? undefined : flagsFor({ host: host.replaceAll(/[[\]]/g, ''), port: Number(port) });
+}
 
 /** Says what was thrown, where there is something to say, and gives the exit code. */
 export function reportFault(thrown: unknown, where: string, context: Context): number {
@@ -42,7 +55,7 @@ export function reportFault(thrown: unknown, where: string, context: Context): n
   }
   const code = 'code' in error && typeof error.code === 'string' ? error.code : undefined;
   const message = oneLine((code === undefined ? undefined : WORDS[code]?.(error.message)) ?? error.message);
-  const advice = code === undefined ? undefined : ADVICE[code]?.(program);
+  const advice = code === undefined ? undefined : ADVICE[code]?.(program, error);
   terminal.log('error', 'failed', `${prefix} ${message}${advice === undefined ? '' : `; ${advice}`}`, {
     ...(code !== undefined && { code }),
     message,

@@ -23,42 +23,35 @@ export function resolveInput(
   const values: Record<string, Value | undefined> = {};
   const sources: Record<string, Source> = {};
   for (const [name, option] of Object.entries(command.options)) {
-    const flag = given.get(name);
-    const variable = option.env === undefined ? undefined : environment[option.env];
-    const kept = option.file === true ? config.values[configKey(name)] : undefined;
-    if (flag !== undefined) {
-      values[name] = flag === true ? true : fromText(option, flag, `--${name}`, 1);
-      sources[name] = 'flag';
-    } else if (variable !== undefined && variable !== '' && option.kind !== 'flag') {
-      values[name] = fromText(
-        option,
-        variable,
-        option.env ?? '',
-        option.kind === 'integer' ? (option.envFactor ?? 1) : 1,
-      );
-      sources[name] = 'environment';
-    } else if (kept !== undefined) {
-      values[name] = fromJson(option, kept, `${config.file}: ${configKey(name)}`);
-      sources[name] = 'file';
-    } else {
-      values[name] = option.kind === 'flag' ? false : option.default;
-      sources[name] = 'default';
-    }
+    [values[name], sources[name]] = resolveOption(name, option, given.get(name), config, environment);
   }
-  return { values: values as Input['values'], sources, words };
+  return { values, sources, words };
+}
+
+function resolveOption(
+  name: string,
+  option: Option,
+  flag: string | true | undefined,
+  config: Config,
+  environment: Environment,
+): [Value | undefined, Source] {
+  if (flag !== undefined) return [flag === true ? true : fromText(option, flag, `--${name}`, 1), 'flag'];
+  const variable = option.env === undefined ? undefined : environment[option.env];
+  if (variable !== undefined && variable !== '') {
+    const factor = option.kind === 'integer' ? (option.envFactor ?? 1) : 1;
+    return [fromText(option, variable, option.env ?? '', factor), 'environment'];
+  }
+  const kept = option.file === true ? config.values[configKey(name)] : undefined;
+  if (kept !== undefined) return [fromJson(option, kept, `${config.file}: ${configKey(name)}`), 'file'];
+  return [option.kind === 'flag' ? false : option.default, 'default'];
 }
 
 /** `max-connections` is `maxConnections` in the file. */
-export function configKey(name: string): string {
+function configKey(name: string): string {
   return name.replaceAll(/-(.)/g, (_, letter: string) => letter.toUpperCase());
 }
 
-function fromText(
-  option: Exclude<Option, { kind: 'flag' }> | Option,
-  text: string,
-  where: string,
-  factor: number,
-): Value {
+function fromText(option: Option, text: string, where: string, factor: number): Value {
   if (option.kind === 'integer') {
     const number = /^-?\d+(\.\d+)?$/.test(text) ? Number(text) * factor : Number.NaN;
     return checkInteger(option, number, where, `'${text}'`, factor);

@@ -1,9 +1,7 @@
 // The streams of the process: data to stdout, everything else to stderr, one line each. With `json` what goes
 // to stderr are JSON lines as well.
 
-import type { WriteStream } from 'node:tty';
-
-type Stream = NodeJS.WriteStream & Partial<Pick<WriteStream, 'hasColors'>>;
+type Stream = NodeJS.WriteStream;
 type Level = 'info' | 'warn' | 'error';
 
 const STYLES = { bold: [1, 22], dim: [2, 22], red: [31, 39], yellow: [33, 39], cyan: [36, 39] } as const;
@@ -69,7 +67,7 @@ export class Terminal {
 
 /** `hasColors` knows NO_COLOR, FORCE_COLOR and TERM=dumb; it exists on terminals alone. */
 function paint(stream: Stream, style: Style, text: string): string {
-  if (!stream.isTTY || stream.hasColors?.() !== true) return text;
+  if (!stream.isTTY || !stream.hasColors()) return text;
   const [open, close] = STYLES[style];
   return `\u001b[${open}m${text}\u001b[${close}m`;
 }
