@@ -6,17 +6,16 @@ import { encodePayload, type PayloadCodec } from '../protocol/payload.ts';
 import { SendCredit } from '../session/credit.ts';
 import { Deadline } from '../session/deadlines.ts';
 import { CREDIT_OVERHEAD_BYTES } from '../session/session.ts';
-import type { ServerMessage } from './message.ts';
-import type { Handler } from './types.ts';
+import type { Handler, IncomingCall, IncomingMessage } from './model.ts';
 
 /** A request that is being worked on. */
-export class RunningCall extends Deadline {
-  readonly request: ServerMessage;
+export class RunningCall extends Deadline implements IncomingCall {
+  readonly request: IncomingMessage;
   #credit: SendCredit | undefined;
   #wake: (() => void) | undefined;
   #ended = false;
 
-  constructor(request: ServerMessage) {
+  constructor(request: IncomingMessage) {
     super();
     this.request = request;
   }
@@ -81,7 +80,7 @@ export class RunningCall extends Deadline {
 
 /** Calls the handler and answers. `track` is called when the answer will come later. */
 export function answer(
-  request: ServerMessage,
+  request: IncomingMessage,
   handler: Handler,
   codec: PayloadCodec | undefined,
   track: (call: RunningCall) => void,

@@ -2,11 +2,10 @@
 
 import { ReceiveCredit } from '../session/credit.ts';
 import type { Flow, Owed } from './flow.ts';
-import type { NativePeer } from './native-peer.ts';
-import type { ServerChannel } from './types.ts';
+import type { NativePublisher, ServerChannel } from './model.ts';
 
 export class Binding implements Owed {
-  readonly peer: NativePeer;
+  readonly peer: NativePublisher;
   readonly number: number;
   readonly name: string;
   readonly credit: ReceiveCredit;
@@ -15,7 +14,7 @@ export class Binding implements Owed {
   flow: Flow | undefined;
   #owedBytes = 0;
 
-  constructor(peer: NativePeer, number: number, name: string, windowBytes: number) {
+  constructor(peer: NativePublisher, number: number, name: string, windowBytes: number) {
     this.peer = peer;
     this.number = number;
     this.name = name;

@@ -1,15 +1,15 @@
 // Who is connected. The documented interface; a user's own class can take its place.
 
-import type { Peer } from './peer.ts';
+import type { ServerConnection } from './model.ts';
 
 /** The table of connections. Whatever implements it can be given to a server. */
 export interface ConnectionManager {
-  addConnection(connection: Peer): void;
+  addConnection(connection: ServerConnection): void;
   /** Removes this very connection; another one of the same id stays. */
-  removeConnection(connection: Peer): void;
-  getConnection(connectionId: string): Peer | undefined;
-  getConnectionsForApp(appId: string): readonly Peer[];
-  listConnections(): readonly Peer[];
+  removeConnection(connection: ServerConnection): void;
+  getConnection(connectionId: string): ServerConnection | undefined;
+  getConnectionsForApp(appId: string): readonly ServerConnection[];
+  listConnections(): readonly ServerConnection[];
   getConnectionCount(): number;
   /** Called for every connection that sent something, about once a second. */
   updateActivity(connectionId: string): void;
@@ -17,32 +17,32 @@ export interface ConnectionManager {
 
 /** The table that is used unless another is given. */
 export class MemoryConnectionManager implements ConnectionManager {
-  readonly #byId = new Map<string, Peer>();
-  readonly #byApp = new Map<string, Set<Peer>>();
+  readonly #byId = new Map<string, ServerConnection>();
+  readonly #byApp = new Map<string, Set<ServerConnection>>();
 
-  addConnection(connection: Peer): void {
+  addConnection(connection: ServerConnection): void {
     this.#byId.set(connection.id, connection);
     const group = this.#byApp.get(connection.appId);
     if (group === undefined) this.#byApp.set(connection.appId, new Set([connection]));
     else group.add(connection);
   }
 
-  removeConnection(connection: Peer): void {
+  removeConnection(connection: ServerConnection): void {
     if (this.#byId.get(connection.id) === connection) this.#byId.delete(connection.id);
     const group = this.#byApp.get(connection.appId);
     group?.delete(connection);
     if (group?.size === 0) this.#byApp.delete(connection.appId);
   }
 
-  getConnection(connectionId: string): Peer | undefined {
+  getConnection(connectionId: string): ServerConnection | undefined {
     return this.#byId.get(connectionId);
   }
 
-  getConnectionsForApp(appId: string): readonly Peer[] {
+  getConnectionsForApp(appId: string): readonly ServerConnection[] {
     return [...(this.#byApp.get(appId) ?? [])];
   }
 
-  listConnections(): readonly Peer[] {
+  listConnections(): readonly ServerConnection[] {
     return [...this.#byId.values()];
   }
 

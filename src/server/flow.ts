@@ -1,7 +1,5 @@
 // Backpressure from the subscribers of one channel to its publishers: while somebody whose policy is
-// `block` is behind, publishers get no credit back.
-
-import type { Subscriber } from './subscriber.ts';
+// `block` is behind, publishers get no credit back. A flow lives from the first who blocks to the last.
 
 /** A publisher that is owed something: credit, or to be read from again. */
 export interface Owed {
@@ -9,24 +7,28 @@ export interface Owed {
 }
 
 export class Flow {
-  readonly #blockers = new Set<Subscriber>();
+  readonly #over: () => void;
+  /** Compared by identity only. */
+  readonly #blockers = new Set<object>();
   readonly #owed = new Set<Owed>();
   #waiting: (() => void)[] = [];
+
+  /** `over` is called when nobody blocks any more, before anybody goes on. */
+  constructor(over: () => void) {
+    this.#over = over;
+  }
 
   get blocked(): boolean {
     return this.#blockers.size > 0;
   }
 
-  get idle(): boolean {
-    return this.#blockers.size === 0 && this.#owed.size === 0 && this.#waiting.length === 0;
-  }
-
-  block(subscriber: Subscriber): void {
+  block(subscriber: object): void {
     this.#blockers.add(subscriber);
   }
 
-  unblock(subscriber: Subscriber): void {
+  unblock(subscriber: object): void {
     if (!this.#blockers.delete(subscriber) || this.#blockers.size > 0) return;
+    this.#over();
     const owed = [...this.#owed];
     const waiting = this.#waiting;
     this.#owed.clear();

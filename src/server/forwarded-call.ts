@@ -5,21 +5,19 @@ import { ipcError, type IPCError } from '../base/errors.ts';
 import type { Frame } from '../protocol/codec.ts';
 import { CREDIT_OVERHEAD_BYTES } from '../session/session.ts';
 import { SendCredit } from '../session/credit.ts';
-import type { ServerMessage } from './message.ts';
-import type { NativePeer } from './native-peer.ts';
+import type { IncomingMessage, ServerChannel, Worker, WorkerCall } from './model.ts';
 import { OutgoingCall } from './outgoing-call.ts';
-import type { ServerChannel } from './types.ts';
 
-export class ForwardedCall extends OutgoingCall {
-  readonly request: ServerMessage;
+export class ForwardedCall extends OutgoingCall implements WorkerCall {
+  readonly request: IncomingMessage;
   readonly channel: ServerChannel | undefined;
   readonly #callerCredit: SendCredit;
-  #worker: NativePeer | undefined;
+  #worker: Worker | undefined;
   #held: Frame[] = [];
   #ended = false;
   #streamOver = false;
 
-  constructor(request: ServerMessage, channel: ServerChannel | undefined) {
+  constructor(request: IncomingMessage, channel: ServerChannel | undefined) {
     super();
     this.request = request;
     this.channel = channel;
@@ -27,7 +25,7 @@ export class ForwardedCall extends OutgoingCall {
   }
 
   /** The request went out to this worker under the call's id. */
-  given(worker: NativePeer): void {
+  given(worker: Worker): void {
     this.#worker = worker;
   }
 

@@ -1,52 +1,38 @@
 // What clients ask for meets the broker here, whatever protocol they speak. Publishes and requests have
 // files of their own; here subscriptions come and go, and connections with all that they hold.
 
-import type { IPCError } from '../base/errors.ts';
-import { Applications } from '../broker/applications.ts';
-import type { Outlet, Subscribed } from '../broker/channel.ts';
+import { type IPCError, toError } from '../base/errors.ts';
+import type { Subscribed } from '../broker/channel.ts';
 import type { PresenceEvent } from '../broker/presence.ts';
+import type { Will } from '../broker/types.ts';
 import { encodePayload } from '../protocol/payload.ts';
 import type { SubscribeFields, WillFields } from './control-fields.ts';
+import { Context, type Surroundings } from './context.ts';
 import { ServerMessage } from './message.ts';
-import type { NativePeer } from './native-peer.ts';
+import type { Peer, ServerApplication, ServerBroker, ServerConnection, Subscriber } from './model.ts';
 import type { ServerSettings } from './options.ts';
-import type { Peer } from './peer.ts';
 import { announcePresence } from './presence-channel.ts';
+import type { Publication } from './publication.ts';
 import { Publishing } from './publishing.ts';
 import { Requests } from './requests.ts';
 import { observe } from './screening.ts';
-import { ServerStats } from './stats.ts';
-import type { Subscriber, SubscriberSettings } from './subscriber.ts';
-import type { ServerApplication, ServerBroker } from './types.ts';
+import type { SubscriberSettings } from './subscriber.ts';
 
 /** What the hub asks of the server around it. */
-export interface HubOutside {
-  /** Milliseconds, monotonic. */
-  clock(): number;
-  /** Deadlines were added: the timer that expires them must run. */
-  keepTime(): void;
+export interface HubOutside extends Surroundings {
   /** A peer is gone, and everything it held. */
   left(peer: Peer, error: IPCError): void;
-  /** Something went wrong that no caller can be told of. */
-  report(error: Error, peer: Peer | undefined): void;
 }
 
 export class Hub {
-  readonly options: ServerSettings;
-  readonly stats = new ServerStats();
-  readonly applications: Applications<ServerBroker>;
-  readonly publishing = new Publishing(this);
-  readonly requests = new Requests(this);
+  readonly context: Context;
+  readonly publishing: Publishing;
+  readonly requests: Requests;
   readonly #outside: HubOutside;
-  #epochOffsetMs = 0;
-  #messageNumber = 0;
 
-  constructor(options: ServerSettings, outside: HubOutside) {
-    this.options = options;
+  constructor(settings: ServerSettings, outside: HubOutside) {
     this.#outside = outside;
-    this.setClock();
-    const outlet: Outlet<ServerBroker> = {
-      now: () => this.now(),
+    this.context = new Context(settings, outside, {
       keep: (publication) => {
         publication.detach();
         return { message: publication, bytes: publication.bytes };
@@ -57,56 +43,15 @@ export class Hub {
         for (const call of removed.unanswered) call.lost();
         this.#announce(removed.presence);
       },
-    };
-    this.applications = new Applications(outlet, {
-      applicationsMax: options.applicationsMax,
-      autoCreate: options.autoCreate,
-      application: { ...options.application, subscriptionsMax: options.limits.subscriptionsMax },
     });
-  }
-
-  /** Milliseconds, monotonic. */
-  clock(): number {
-    return this.#outside.clock();
-  }
-
-  /** Milliseconds since the epoch. */
-  now(): number {
-    return this.toEpoch(this.clock());
-  }
-
-  /** A moment of the monotonic clock as milliseconds since the epoch. */
-  toEpoch(moment: number): number {
-    return Math.round(moment + this.#epochOffsetMs);
-  }
-
-  /** To be called every now and then: the system's clock may be set anew while the monotonic one goes on. */
-  setClock(): void {
-    this.#epochOffsetMs = Date.now() - this.clock();
-  }
-
-  toClock(epochMs: number): number {
-    return epochMs - this.#epochOffsetMs;
-  }
-
-  keepTime(): void {
-    this.#outside.keepTime();
-  }
-
-  report(error: Error, peer: Peer | undefined): void {
-    this.stats.errors += 1;
-    this.#outside.report(error, peer);
-  }
-
-  /** An id for a message that never had one: unique for this run of the server. */
-  messageId(): string {
-    this.#messageNumber += 1;
-    return `${this.options.serverId}-${this.#messageNumber}`;
+    this.publishing = new Publishing(this.context);
+    this.requests = new Requests(this.context);
   }
 
   /** Throws `LIMIT_RATE` when the client sends more than it may. */
   checkRate(peer: Peer, messages: number, now: number): void {
-    if (this.options.messagesPerSecondMax > 0) peer.rate.spend(messages, now, this.options.messagesPerSecondMax);
+    if (this.context.settings.messagesPerSecondMax > 0)
+      peer.rate.spend(messages, now, this.context.settings.messagesPerSecondMax);
   }
 
   subscriberSettings(
@@ -115,12 +60,19 @@ export class Hub {
   ): SubscriberSettings {
     const settings = peer.application.getChannel(fields.pattern)?.settings ?? peer.application.settings.channelDefaults;
     const asked = fields.outboxBytesMax ?? settings.outboxBytesMax;
-    return { policy: fields.policy ?? settings.policy, outboxBytesMax: Math.min(asked, this.options.outboxBytesMax) };
+    return {
+      policy: fields.policy ?? settings.policy,
+      outboxBytesMax: Math.min(asked, this.context.settings.outboxBytesMax),
+    };
   }
 
   /** `acknowledge` runs between the beginning of the subscription and its first delivery. */
   subscribe(peer: Peer, subscriber: Subscriber, retained: boolean, acknowledge: () => void): void {
-    const subscribed: Subscribed<ServerBroker> = peer.application.subscribe(subscriber.filter, subscriber, this.now());
+    const subscribed: Subscribed<ServerBroker> = peer.application.subscribe(
+      subscriber.filter,
+      subscriber,
+      this.context.now(),
+    );
     peer.addSubscriber(subscriber);
     acknowledge();
     if (retained) for (const { message } of subscribed.retained) subscriber.offerRetained(message);
@@ -129,43 +81,40 @@ export class Hub {
   }
 
   unsubscribe(peer: Peer, subscriber: Subscriber): void {
-    const { removed, presence } = peer.application.unsubscribe(subscriber, this.now());
+    const { removed, presence } = peer.application.unsubscribe(subscriber, this.context.now());
     this.#ended(subscriber);
     if (presence !== undefined) this.#announce([presence]);
     if (removed) this.#notice(peer, 'unsubscribe', subscriber.filter);
   }
 
-  serve(peer: NativePeer, channelId: string, maxInFlight: number): void {
-    peer.application.serve(channelId, peer, maxInFlight, this.now());
+  serve(peer: Peer, channelId: string, maxInFlight: number): void {
+    peer.application.serve(channelId, peer, maxInFlight, this.context.now());
   }
 
   /** What the worker has taken it may still answer: the calls stay in its table. */
-  unserve(peer: NativePeer, channelId: string): void {
+  unserve(peer: Peer, channelId: string): void {
     peer.application.unserve(channelId, peer);
   }
 
   joined(peer: Peer, will: WillFields | undefined): void {
     const { id, name, identity, application } = peer;
-    const event = application.join(peer, { connectionId: id, name, identity }, this.now());
+    const event = application.join(peer, { connectionId: id, name, identity }, this.context.now());
     if (will !== undefined) this.#keepWill(peer, will);
     if (event !== undefined) this.#announce([event]);
   }
 
   left(peer: Peer, goodbye: boolean, error: IPCError): void {
     const { application } = peer;
-    const { presence, will, subscribers, unanswered } = application.leave(peer, goodbye, this.now());
+    const { presence, will, subscribers, unanswered } = application.leave(peer, goodbye, this.context.now());
     for (const subscriber of subscribers) this.#ended(subscriber);
     for (const call of unanswered) call.lost();
     this.#announce(presence);
-    if (will !== undefined) {
-      const channel = application.getChannel(will.channelId);
-      if (channel !== undefined) this.publishing.fanOut(channel, will.message, channel.settings.retain);
-    }
+    if (will !== undefined) this.#sayWill(peer, will);
     this.#outside.left(peer, error);
   }
 
   channelNumber(application: ServerApplication, channelId: string): number {
-    return application.channelFor(channelId, this.now()).number;
+    return application.channelFor(channelId, this.context.now()).number;
   }
 
   #keepWill(peer: Peer, will: WillFields): void {
@@ -174,12 +123,23 @@ export class Hub {
     peer.application.presence.setWill(peer, { channelId: will.channel, message });
   }
 
+  /** Its channel may have been given up as idle since, and its number with it. */
+  #sayWill(peer: Peer, { channelId, message }: Will<Publication>): void {
+    try {
+      const channel = peer.application.channelFor(channelId, this.context.now());
+      const publication = this.publishing.publication(channel, message.content, message.payload);
+      this.publishing.fanOut(channel, publication, channel.settings.retain);
+    } catch (thrown) {
+      this.context.report(toError(thrown), peer);
+    }
+  }
+
   #ended(subscriber: Subscriber): void {
     subscriber.end();
     subscriber.connection.removeSubscriber(subscriber);
   }
 
-  #announce(events: readonly PresenceEvent<Peer>[]): void {
+  #announce(events: readonly PresenceEvent<ServerConnection>[]): void {
     for (const event of events) {
       announcePresence(event, (channel, payload) => {
         const { content, bytes } = encodePayload(payload);
@@ -192,8 +152,8 @@ export class Hub {
   #notice(peer: Peer, type: 'subscribe' | 'unsubscribe', channelId: string): void {
     const handler = peer.application.getChannel(channelId)?.getHandler(type);
     if (handler === undefined) return;
-    const now = this.now();
-    const id = this.messageId();
+    const now = this.context.now();
+    const id = this.context.messageId();
     const message = new ServerMessage(
       peer,
       type,
@@ -208,7 +168,7 @@ export class Hub {
     );
     observe(
       () => handler(message, peer),
-      (fault) => this.report(fault, peer),
+      (fault) => this.context.report(fault, peer),
     );
   }
 }

@@ -1,5 +1,8 @@
 // The public entry `isthmus/server`.
 
+import { ServerMessage as ServerMessageClass } from './message.ts';
+import type { ServerMessage as ServerMessageModel } from './model.ts';
+
 export {
   AuthenticationError,
   ApplicationError,
@@ -18,9 +21,7 @@ export { Application } from '../broker/application.ts';
 export { Channel } from '../broker/channel.ts';
 export { Message, MessageType } from '../protocol/messages.ts';
 export { type ConnectionManager, MemoryConnectionManager } from './connection-manager.ts';
-export { ServerMessage } from './message.ts';
 export { configFromEnv, type Credentials, type ListenOptions, type Logger, type ServerOptions } from './options.ts';
-export { Peer as ServerConnection } from './peer.ts';
 export type { PresenceNews } from './presence-channel.ts';
 export { IPCServer, IPCServer as FrameworkServer, type ServerEvents, type StopOptions } from './server.ts';
 export type { StatsSnapshot } from './stats.ts';
@@ -31,4 +32,9 @@ export type {
   ChannelPublishOptions,
   ServerApplication,
   ServerChannel,
-} from './types.ts';
+  ServerConnection,
+} from './model.ts';
+
+/** The type is what handlers are given; the value is the class of it, for `instanceof`. */
+export const ServerMessage = ServerMessageClass;
+export type ServerMessage<T = unknown> = ServerMessageModel<T>;

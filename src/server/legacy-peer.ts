@@ -8,24 +8,25 @@ import { decodeLegacy, encodeLegacy, type LegacyMessage } from '../protocol/lega
 import type { Message } from '../protocol/messages.ts';
 import { FROM_OLD } from '../protocol/old-payload.ts';
 import type { Wire } from '../transports/wire.ts';
-import type { RunningCall } from './answer.ts';
+import type { Context } from './context.ts';
 import type { Flow, Owed } from './flow.ts';
-import type { ForwardedCall } from './forwarded-call.ts';
 import type { Hub } from './hub.ts';
 import { ServerMessage } from './message.ts';
-import { Peer, type PeerFacts } from './peer.ts';
+import type { IncomingCall, IncomingMessage, LegacyReceiver } from './model.ts';
+import { BasePeer, type PeerFacts } from './peer.ts';
 import { legacyPayload } from './publication.ts';
 import { LegacySubscriber } from './subscriber.ts';
 
-export class LegacyPeer extends Peer implements Owed {
+export class LegacyPeer extends BasePeer implements LegacyReceiver, Owed {
   /** Old clients take no streams. */
   readonly streamWindowBytes = 0;
   readonly #hub: Hub;
+  readonly #context: Context;
   readonly #wire: Wire;
   readonly #outflow: Outflow;
   readonly #cutter: FrameCutter;
   readonly #subscribersByName = new Map<string, LegacySubscriber>();
-  readonly #incoming = new Map<string, RunningCall | ForwardedCall>();
+  readonly #incoming = new Map<string, IncomingCall>();
   #heardAt: number;
   #bytesIn = 0;
   #closed = false;
@@ -36,14 +37,15 @@ export class LegacyPeer extends Peer implements Owed {
   constructor(hub: Hub, wire: Wire, options: OutflowOptions, facts: PeerFacts) {
     super(facts, wire.peer, 'json');
     this.#hub = hub;
+    this.#context = hub.context;
     this.#wire = wire;
-    this.#heardAt = hub.clock();
+    this.#heardAt = hub.context.clock();
     this.#outflow = new Outflow(wire, options, () => this.flushSubscribers());
-    this.#cutter = new FrameCutter(hub.options.limits.messageBytesMax, (size) => Buffer.allocUnsafe(size));
+    this.#cutter = new FrameCutter(hub.context.settings.limits.messageBytesMax, (size) => Buffer.allocUnsafe(size));
   }
 
   get lastActivity(): number {
-    return this.#hub.toEpoch(this.#heardAt);
+    return this.#context.toEpoch(this.#heardAt);
   }
 
   get bytesIn(): number {
@@ -67,7 +69,7 @@ export class LegacyPeer extends Peer implements Owed {
   receive(chunk: Uint8Array): void {
     if (this.#closed) return;
     this.#bytesIn += chunk.length;
-    this.#heardAt = this.#hub.clock();
+    this.#heardAt = this.#context.clock();
     // The only way to slow an old publisher is not to listen to it.
     if (this.#flow !== undefined) {
       this.#held.push(chunk);
@@ -107,8 +109,8 @@ export class LegacyPeer extends Peer implements Owed {
   }
 
   #message(message: LegacyMessage): void {
-    this.#hub.stats.messagesIn += 1;
-    const now = this.#hub.clock();
+    this.#context.stats.messagesIn += 1;
+    const now = this.#context.clock();
     this.#hub.checkRate(this, 1, now);
     switch (message.messageType) {
       case 'request':
@@ -149,8 +151,8 @@ export class LegacyPeer extends Peer implements Owed {
     );
   }
 
-  #asked(request: ServerMessage, now: number): void {
-    if (this.#incoming.size >= this.#hub.options.limits.requestsMax) {
+  #asked(request: IncomingMessage, now: number): void {
+    if (this.#incoming.size >= this.#context.settings.limits.requestsMax) {
       this.fail(
         request,
         ipcError('LIMIT_REQUESTS', `${this.#incoming.size} requests are outstanding on this connection`),
@@ -160,9 +162,9 @@ export class LegacyPeer extends Peer implements Owed {
     this.#hub.requests.take(request, now);
   }
 
-  #published(message: ServerMessage): void {
+  #published(message: IncomingMessage): void {
     this.#hub.publishing.ofLegacy(message, (flow, error) => {
-      if (error !== undefined) this.#hub.report(error, this);
+      if (error !== undefined) this.#context.report(error, this);
       if (flow?.blocked !== true || this.#closed) return;
       this.#flow = flow;
       flow.owe(this);
@@ -197,7 +199,7 @@ export class LegacyPeer extends Peer implements Owed {
       this.#hub.subscribe(this, subscriber, true, () => undefined);
     } catch (thrown) {
       this.#subscribersByName.delete(filter);
-      this.#hub.report(toError(thrown), this);
+      this.#context.report(toError(thrown), this);
     }
   }
 
@@ -212,15 +214,15 @@ export class LegacyPeer extends Peer implements Owed {
 
   sendBody(body: Uint8Array): void {
     if (this.#closed) return;
-    this.#hub.stats.messagesOut += 1;
+    this.#context.stats.messagesOut += 1;
     this.#outflow.writer.body(body);
     this.#outflow.touch();
   }
 
   /** Says a message of the old protocol. */
   say(messageType: LegacyMessage['messageType'], channelId: string, payload: unknown, replyTo: string | null): void {
-    const messageId = this.#hub.messageId();
-    const timestamp = this.#hub.now() / 1000;
+    const messageId = this.#context.messageId();
+    const timestamp = this.#context.now() / 1000;
     this.sendBody(encodeLegacy({ messageId, appId: this.appId, channelId, messageType, payload, timestamp, replyTo }));
   }
 
@@ -249,13 +251,13 @@ export class LegacyPeer extends Peer implements Owed {
     this.#wire.destroy();
   }
 
-  override respond(request: ServerMessage, content: number, bytes: Uint8Array): void {
+  override respond(request: IncomingMessage, content: number, bytes: Uint8Array): void {
     this.say('response', request.channelId, legacyPayload(content, bytes), request.messageId);
   }
 
   /** There are no errors on the old wire; this answer keeps the caller from waiting for its time-out. */
-  override fail(request: ServerMessage, error: IPCError): void {
-    this.#hub.stats.errors += 1;
+  override fail(request: IncomingMessage, error: IPCError): void {
+    this.#context.stats.errors += 1;
     const payload = { error: true, message: error.message, status: 'error', code: error.code };
     this.say('response', request.channelId, payload, request.messageId);
   }
@@ -265,11 +267,11 @@ export class LegacyPeer extends Peer implements Owed {
 
   override streamEnd(): void {}
 
-  override track(request: ServerMessage, call: RunningCall | ForwardedCall): void {
+  override track(request: IncomingMessage, call: IncomingCall): void {
     this.#incoming.set(request.messageId, call);
   }
 
-  override callEnded(request: ServerMessage): void {
+  override callEnded(request: IncomingMessage): void {
     const call = this.#incoming.get(request.messageId);
     if (call === undefined) return;
     this.#incoming.delete(request.messageId);

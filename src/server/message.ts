@@ -5,10 +5,9 @@ import type { IPCError } from '../base/errors.ts';
 import type { Frame } from '../protocol/codec.ts';
 import { Message, type MessageType } from '../protocol/messages.ts';
 import type { PayloadCodec } from '../protocol/payload.ts';
-import type { Peer } from './peer.ts';
-import type { Publication } from './publication.ts';
+import type { IncomingMessage, Peer } from './model.ts';
 
-export class ServerMessage<T = unknown> extends Message<T> {
+export class ServerMessage<T = unknown> extends Message<T> implements IncomingMessage<T> {
   /** Who sent it. Identity is here, never in the payload. */
   readonly connection: Peer;
   /** Milliseconds since the epoch after which the caller takes no answer; undefined: none was given. */
@@ -17,8 +16,6 @@ export class ServerMessage<T = unknown> extends Message<T> {
   readonly wireId: number | string;
   /** Whether the caller takes a streamed response. */
   readonly takesStream: boolean;
-  /** A publish on its way, for the keeper of last values. */
-  publication: Publication | undefined;
   #controller: AbortController | undefined;
   #aborted: IPCError | undefined;
 
@@ -51,7 +48,6 @@ export class ServerMessage<T = unknown> extends Message<T> {
     this.deadline = deadline;
     this.wireId = wireId;
     this.takesStream = takesStream;
-    this.publication = undefined;
     this.#controller = undefined;
     this.#aborted = undefined;
   }

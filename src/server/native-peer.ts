@@ -9,27 +9,35 @@ import type { Message } from '../protocol/messages.ts';
 import { encodePayload } from '../protocol/payload.ts';
 import type { SharedFrame } from '../session/frame-writer.ts';
 import { CREDIT_OVERHEAD_BYTES, readFields, writeFields } from '../session/session.ts';
-import type { RunningCall } from './answer.ts';
 import { Binding } from './binding.ts';
-import type { ForwardedCall } from './forwarded-call.ts';
+import type { Context } from './context.ts';
 import type { Hub } from './hub.ts';
 import { ServerMessage } from './message.ts';
-import type { OutgoingCall } from './outgoing-call.ts';
-import { Peer, type PeerFacts, type PeerRequestOptions } from './peer.ts';
-import { askPeer } from './peer-request.ts';
+import type {
+  IncomingCall,
+  IncomingMessage,
+  NativePublisher,
+  NativeReceiver,
+  PeerRequestOptions,
+  Worker,
+} from './model.ts';
 import { Operations } from './operations.ts';
+import type { OutgoingCall } from './outgoing-call.ts';
+import { BasePeer, type PeerFacts } from './peer.ts';
+import { askPeer } from './peer-request.ts';
 
 /** Names that the peer may be told before it is asked to forget them all. */
 const DECLARED_MAX = 5000;
 
-export class NativePeer extends Peer implements ConnectionOwner {
+export class NativePeer extends BasePeer implements ConnectionOwner, NativePublisher, NativeReceiver, Worker {
   readonly streamWindowBytes: number;
   readonly #hub: Hub;
+  readonly #context: Context;
   readonly #connection: Connection;
   readonly #bindings = new Map<number, Binding>();
   readonly #operations: Operations;
   /** Requests of this client that are not answered yet. */
-  readonly #incoming = new Map<number, RunningCall | ForwardedCall>();
+  readonly #incoming = new Map<number, IncomingCall>();
   /** Requests to this client that are not answered yet. */
   readonly #outgoing = new Map<number, OutgoingCall>();
   #declared = new Set<number>();
@@ -41,13 +49,14 @@ export class NativePeer extends Peer implements ConnectionOwner {
   constructor(hub: Hub, connection: Connection, facts: PeerFacts, streamWindowBytes: number) {
     super(facts, connection.peer, 'native');
     this.#hub = hub;
+    this.#context = hub.context;
     this.#connection = connection;
     this.streamWindowBytes = streamWindowBytes;
     this.#operations = new Operations(this, hub);
   }
 
   get lastActivity(): number {
-    return this.#hub.toEpoch(this.#connection.session.heardAt);
+    return this.#context.toEpoch(this.#connection.session.heardAt);
   }
 
   get bytesIn(): number {
@@ -66,10 +75,6 @@ export class NativePeer extends Peer implements ConnectionOwner {
     return this.#connection.congested;
   }
 
-  get requestsOpen(): number {
-    return this.#incoming.size;
-  }
-
   /** To be called every now and then: heartbeat. */
   tick(now: number): void {
     const result = this.#connection.session.tick(now);
@@ -81,11 +86,11 @@ export class NativePeer extends Peer implements ConnectionOwner {
   // --- ConnectionOwner
 
   frames(frames: readonly Frame[], now: number): void {
-    this.#hub.stats.messagesIn += frames.length;
+    this.#context.stats.messagesIn += frames.length;
     this.#hub.checkRate(this, frames.length, now);
     for (let i = 0; i < frames.length && !this.#closed; i += 1) this.#frame(frames[i] as Frame, now);
     // A client that asks but does not read its answers is not read from any more.
-    if (!this.#paused && this.#connection.waitingBytes > this.#hub.options.outboxBytesMax) {
+    if (!this.#paused && this.#connection.waitingBytes > this.#context.settings.outboxBytesMax) {
       this.#paused = true;
       this.#connection.pause();
     }
@@ -178,7 +183,7 @@ export class NativePeer extends Peer implements ConnectionOwner {
     }
     const binding = this.#binding(frame.channel);
     const request = this.#message('request', frame, now, frame.value);
-    if (this.#incoming.size >= this.#hub.options.limits.requestsMax) {
+    if (this.#incoming.size >= this.#context.settings.limits.requestsMax) {
       this.fail(
         request,
         ipcError('LIMIT_REQUESTS', `${this.#incoming.size} requests are outstanding on this connection`),
@@ -189,7 +194,7 @@ export class NativePeer extends Peer implements ConnectionOwner {
   }
 
   #message(type: 'request' | 'notification' | 'publish', frame: Frame, now: number, timeoutMs: number): ServerMessage {
-    const epoch = this.#hub.toEpoch(now);
+    const epoch = this.#context.toEpoch(now);
     return new ServerMessage(
       this,
       type,
@@ -200,11 +205,10 @@ export class NativePeer extends Peer implements ConnectionOwner {
       epoch,
       timeoutMs > 0 ? epoch + timeoutMs : undefined,
       (frame.flags & FrameFlag.STREAM) !== 0,
-      this.#hub.options.codec,
+      this.#context.settings.codec,
     );
   }
 
-  /** A publish as handlers and middleware see it. */
   publishMessage(frame: Frame, now: number): ServerMessage {
     return this.#message('publish', frame, now, 0);
   }
@@ -242,7 +246,7 @@ export class NativePeer extends Peer implements ConnectionOwner {
     const known = this.#bindings.get(number);
     const name = this.#connection.session.peerName(number);
     if (known !== undefined && known.name === name) return known;
-    const binding = new Binding(this, number, name, this.#hub.options.limits.publishWindowBytes);
+    const binding = new Binding(this, number, name, this.#context.settings.limits.publishWindowBytes);
     this.#bindings.set(number, binding);
     return binding;
   }
@@ -250,18 +254,17 @@ export class NativePeer extends Peer implements ConnectionOwner {
   // --- What goes out
 
   send(type: number, id: number, channel: number, value: number, payload?: Uint8Array, content = 0, flags = 0): void {
-    this.#hub.stats.messagesOut += 1;
+    this.#context.stats.messagesOut += 1;
     this.#connection.writer.frame(type, flags, content, id, channel, value, payload);
     this.#connection.touch();
   }
 
   deliver(frame: SharedFrame, id: number): void {
-    this.#hub.stats.messagesOut += 1;
+    this.#context.stats.messagesOut += 1;
     this.#connection.writer.shared(frame, id);
     this.#connection.touch();
   }
 
-  /** Tells the client once what a channel number of the server stands for. */
   declareOnce(number: number, name: string): void {
     if (this.#declared.has(number)) return;
     if (this.#declared.size >= DECLARED_MAX && !this.#connection.writer.cutting) {
@@ -278,7 +281,7 @@ export class NativePeer extends Peer implements ConnectionOwner {
 
   override notify(channelId: string, payload: unknown): void {
     this.#checkOpen();
-    const { content, bytes } = encodePayload(payload, this.#hub.options.codec);
+    const { content, bytes } = encodePayload(payload, this.#context.settings.codec);
     const number = this.#hub.channelNumber(this.application, channelId);
     this.declareOnce(number, channelId);
     this.send(FrameType.NOTIFICATION, 0, number, 0, bytes, content);
@@ -288,7 +291,6 @@ export class NativePeer extends Peer implements ConnectionOwner {
     return askPeer(this, this.#hub, channelId, payload, options);
   }
 
-  /** Sends a request to the client; the call is told of its end. */
   sendCall(
     call: OutgoingCall,
     channelId: string,
@@ -307,7 +309,6 @@ export class NativePeer extends Peer implements ConnectionOwner {
     this.send(FrameType.REQUEST, call.id, number, timeoutMs, bytes, content, stream ? FrameFlag.STREAM : 0);
   }
 
-  /** The answer is of no use any more. */
   cancelCall(call: OutgoingCall): void {
     if (this.#settle(call) !== undefined && !this.#closed) this.send(FrameType.CANCEL, call.id, 0, 0);
   }
@@ -327,28 +328,28 @@ export class NativePeer extends Peer implements ConnectionOwner {
     this.#connection.destroy(error);
   }
 
-  override respond(request: ServerMessage, content: number, bytes: Uint8Array): void {
+  override respond(request: IncomingMessage, content: number, bytes: Uint8Array): void {
     if (!this.#closed) this.send(FrameType.RESPONSE, request.wireId as number, 0, 0, bytes, content);
   }
 
-  override fail(request: ServerMessage, error: IPCError): void {
-    this.#hub.stats.errors += 1;
+  override fail(request: IncomingMessage, error: IPCError): void {
+    this.#context.stats.errors += 1;
     if (!this.#closed) this.sendError(request.wireId as number, 0, error);
   }
 
-  override streamData(request: ServerMessage, content: number, bytes: Uint8Array): void {
+  override streamData(request: IncomingMessage, content: number, bytes: Uint8Array): void {
     if (!this.#closed) this.send(FrameType.STREAM_DATA, request.wireId as number, 0, 0, bytes, content);
   }
 
-  override streamEnd(request: ServerMessage): void {
+  override streamEnd(request: IncomingMessage): void {
     if (!this.#closed) this.send(FrameType.STREAM_END, request.wireId as number, 0, 0);
   }
 
-  override track(request: ServerMessage, call: RunningCall | ForwardedCall): void {
+  override track(request: IncomingMessage, call: IncomingCall): void {
     this.#incoming.set(request.wireId as number, call);
   }
 
-  override callEnded(request: ServerMessage): void {
+  override callEnded(request: IncomingMessage): void {
     const call = this.#incoming.get(request.wireId as number);
     if (call === undefined) return;
     this.#incoming.delete(request.wireId as number);
@@ -356,14 +357,12 @@ export class NativePeer extends Peer implements ConnectionOwner {
     this.#hub.requests.ended();
   }
 
-  /** Answers a publish that wanted to be answered. */
   publishDone(frame: Frame, receivers: number): void {
     this.send(FrameType.OK, frame.id, 0, receivers);
   }
 
-  /** Answers a publish that was refused; without an id the client learns of it all the same. */
   publishFailed(frame: Frame, error: IPCError): void {
-    this.#hub.stats.errors += 1;
+    this.#context.stats.errors += 1;
     this.sendError(frame.id, frame.channel, error);
   }
 

@@ -6,16 +6,16 @@ import { FrameType } from '../protocol/frame-types.ts';
 import { readFields } from '../session/session.ts';
 import { serveFields, subscribeFields } from './control-fields.ts';
 import type { Hub } from './hub.ts';
-import type { NativePeer } from './native-peer.ts';
+import type { NativeReceiver } from './model.ts';
 import { NativeSubscriber } from './subscriber.ts';
 
 export class Operations {
-  readonly #peer: NativePeer;
+  readonly #peer: NativeReceiver;
   readonly #hub: Hub;
   readonly #subscribers = new Map<number, NativeSubscriber>();
   readonly #served = new Map<number, string>();
 
-  constructor(peer: NativePeer, hub: Hub) {
+  constructor(peer: NativeReceiver, hub: Hub) {
     this.#peer = peer;
     this.#hub = hub;
   }

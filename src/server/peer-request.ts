@@ -6,9 +6,8 @@ import type { Frame } from '../protocol/codec.ts';
 import { Message } from '../protocol/messages.ts';
 import { encodePayload } from '../protocol/payload.ts';
 import type { Hub } from './hub.ts';
-import type { NativePeer } from './native-peer.ts';
+import type { PeerRequestOptions, Worker } from './model.ts';
 import { OutgoingCall } from './outgoing-call.ts';
-import type { PeerRequestOptions } from './peer.ts';
 
 const TIMEOUT_MS = { default: 5000, min: 1, max: 2 ** 31 - 1 };
 
@@ -37,7 +36,7 @@ class OwnCall extends OutgoingCall {
 }
 
 export async function askPeer(
-  peer: NativePeer,
+  peer: Worker,
   hub: Hub,
   channelId: string,
   payload: unknown,
@@ -46,7 +45,7 @@ export async function askPeer(
   const timeoutMs = integerOption('timeout', options.timeout, TIMEOUT_MS);
   const { signal } = options;
   if (signal?.aborted === true) throw abortError(signal);
-  const { content, bytes } = encodePayload(payload, hub.options.codec);
+  const { content, bytes } = encodePayload(payload, hub.context.settings.codec);
   let onAbort: (() => void) | undefined;
   try {
     return await new Promise<Message>((resolve, reject) => {
@@ -55,7 +54,7 @@ export async function askPeer(
         else resolve(answerMessage(peer, hub, channelId, call.id, answer));
       });
       peer.sendCall(call, channelId, content, bytes, timeoutMs, false);
-      hub.requests.watch(call, hub.clock() + timeoutMs);
+      hub.requests.watch(call, hub.context.clock() + timeoutMs);
       onAbort = () => {
         peer.cancelCall(call);
         reject(abortError(signal as AbortSignal));
@@ -67,7 +66,7 @@ export async function askPeer(
   }
 }
 
-function answerMessage(peer: NativePeer, hub: Hub, channelId: string, id: number, frame: Frame): Message {
+function answerMessage(peer: Worker, hub: Hub, channelId: string, id: number, frame: Frame): Message {
   const replyTo = `${peer.id}-s${id}`;
   return new Message(
     'response',
@@ -77,8 +76,8 @@ function answerMessage(peer: NativePeer, hub: Hub, channelId: string, id: number
     undefined,
     `${replyTo}-response`,
     -1,
-    hub.now(),
+    hub.context.now(),
     replyTo,
-    hub.options.codec,
+    hub.context.settings.codec,
   );
 }

@@ -1,8 +1,7 @@
 // Who comes and goes, told to whoever subscribes `$presence` (the application) or `$presence.CHANNEL`.
 
 import type { PresenceEvent } from '../broker/presence.ts';
-import type { Peer } from './peer.ts';
-import type { ServerChannel } from './types.ts';
+import type { ServerChannel, ServerConnection } from './model.ts';
 
 export const PRESENCE_CHANNEL = '$presence';
 
@@ -24,7 +23,7 @@ export function presenceChannelOf(channelId: string | undefined): string {
 
 /** Publishes one event, where anybody listens. */
 export function announcePresence(
-  event: PresenceEvent<Peer>,
+  event: PresenceEvent<ServerConnection>,
   publish: (channel: ServerChannel, payload: PresenceNews) => void,
 ): void {
   // Coming and going on the system's own channels is nobody's news.

@@ -7,25 +7,36 @@ import type { Frame } from '../protocol/codec.ts';
 import { FrameFlag } from '../protocol/frame-types.ts';
 import { encodePayload } from '../protocol/payload.ts';
 import type { Binding } from './binding.ts';
+import type { Context } from './context.ts';
 import { Flow } from './flow.ts';
-import type { Hub } from './hub.ts';
-import type { ServerMessage } from './message.ts';
-import type { NativePeer } from './native-peer.ts';
+import type {
+  ChannelPublishOptions,
+  IncomingMessage,
+  NativePublisher,
+  Published,
+  ServerApplication,
+  ServerChannel,
+  Subscriber,
+} from './model.ts';
 import { Publication } from './publication.ts';
 import { observe, screened } from './screening.ts';
-import type { Subscriber } from './subscriber.ts';
-import type { Published, ChannelPublishOptions, ServerApplication, ServerChannel } from './types.ts';
 
 export class Publishing {
-  readonly #hub: Hub;
+  readonly #context: Context;
+  /** Of the channels whose publishers are held up, and of no others. */
   readonly #flows = new Map<ServerChannel, Flow>();
 
-  constructor(hub: Hub) {
-    this.#hub = hub;
+  constructor(context: Context) {
+    this.#context = context;
+  }
+
+  /** How many channels have publishers that are held up. */
+  get channelsHeldUp(): number {
+    return this.#flows.size;
   }
 
   /** A PUBLISH of a native client. Without middleware and handler no message object is made. */
-  ofNative(peer: NativePeer, binding: Binding, frame: Frame, bytes: number, now: number): void {
+  ofNative(peer: NativePublisher, binding: Binding, frame: Frame, bytes: number, now: number): void {
     const done = (flow: Flow | undefined, error?: IPCError, receivers = 0): void => {
       binding.consumed(bytes, flow);
       if (error !== undefined) peer.publishFailed(frame, error);
@@ -48,7 +59,7 @@ export class Publishing {
   }
 
   /** A publish of an old client. */
-  ofLegacy(message: ServerMessage, done: (flow: Flow | undefined, error?: IPCError) => void): void {
+  ofLegacy(message: IncomingMessage, done: (flow: Flow | undefined, error?: IPCError) => void): void {
     let channel: ServerChannel;
     try {
       channel = this.channelToPublish(message.connection.application, message.channelId);
@@ -59,10 +70,14 @@ export class Publishing {
     this.#screenedPublish(channel, message, channel.settings.retain, done);
   }
 
-  /** The server's own publish. Throws `LIMIT_OUTBOX` while subscribers hold the channel's publishers up. */
-  ofServer(channel: ServerChannel, payload: unknown, options: ChannelPublishOptions = {}): Published {
-    const { content, bytes } = encodePayload(payload, this.#hub.options.codec);
-    if (this.#flows.get(channel)?.blocked === true) {
+  /**
+   * The server's own publish. Throws `LIMIT_OUTBOX` while subscribers hold the channel's publishers up, and
+   * what `channelFor` throws where the channel was removed.
+   */
+  ofServer(given: ServerChannel, payload: unknown, options: ChannelPublishOptions = {}): Published {
+    const channel = this.#living(given);
+    const { content, bytes } = encodePayload(payload, this.#context.settings.codec);
+    if (this.#flows.has(channel)) {
       throw ipcError(
         'LIMIT_OUTBOX',
         `subscribers of ${channel.channelId} are behind; await ready() of the publish before`,
@@ -73,34 +88,28 @@ export class Publishing {
     const flow = this.fanOut(channel, this.publication(channel, content, bytes), retain);
     return {
       receivers: channel.receivers.length,
-      blocked: flow?.blocked === true,
-      ready: () => flow?.ready() ?? Promise.resolve(),
+      blocked: flow !== undefined,
+      ready: () => this.#flows.get(channel)?.ready() ?? Promise.resolve(),
     };
   }
 
   /** Offers to every subscriber; gives the flow when one of them holds the publishers up. */
   fanOut(channel: ServerChannel, publication: Publication, retain: boolean): Flow | undefined {
-    const hub = this.#hub;
-    const application = hub.applications.getApplication(channel.appId);
+    const context = this.#context;
+    const application = context.applications.getApplication(channel.appId);
     if (application === undefined) return undefined;
-    const { receivers } = publish(application, channel, publication, hub.now(), retain);
-    let flow = this.#flows.get(channel);
+    const { channel: living, receivers } = publish(application, channel, publication, context.now(), retain);
     for (let i = 0; i < receivers.length; i += 1) {
       const receiver = receivers[i] as Subscriber;
       if (!receiver.offer(publication)) continue;
-      if (flow === undefined) {
-        flow = new Flow();
-        this.#flows.set(channel, flow);
-      }
-      hub.stats.slowConsumers += 1;
-      receiver.holdUp(flow);
+      context.stats.slowConsumers += 1;
+      receiver.holdUp(this.#flowOf(living));
     }
-    if (flow?.idle === true) this.#flows.delete(channel);
-    return flow;
+    return this.#flows.get(living);
   }
 
   publication(channel: ServerChannel, content: number, payload: Uint8Array): Publication {
-    return new Publication(channel.number, channel.channelId, content, payload, channel.appId, this.#hub);
+    return new Publication(channel.number, channel.channelId, content, payload, channel.appId, this.#context);
   }
 
   /** Throws `REMOTE_FORBIDDEN` for a channel of the system, and what `channelFor` throws. */
@@ -108,7 +117,7 @@ export class Publishing {
     if (channelId.startsWith('$')) {
       throw ipcError('REMOTE_FORBIDDEN', `${channelId} is a channel of the system; nobody publishes to it`);
     }
-    return application.channelFor(channelId, this.#hub.now());
+    return application.channelFor(channelId, this.#context.now());
   }
 
   #bound(binding: Binding): ServerChannel {
@@ -118,23 +127,47 @@ export class Publishing {
     return binding.channel;
   }
 
+  /** The channel of this name now. Throws what `channelFor` throws. */
+  #living(channel: ServerChannel): ServerChannel {
+    if (!channel.removed) return channel;
+    const application = this.#context.applications.getApplication(channel.appId);
+    return application?.channelFor(channel.channelId, this.#context.now()) ?? channel;
+  }
+
+  #flowOf(channel: ServerChannel): Flow {
+    let flow = this.#flows.get(channel);
+    if (flow === undefined) {
+      flow = new Flow(() => this.#flows.delete(channel));
+      this.#flows.set(channel, flow);
+    }
+    return flow;
+  }
+
   #screenedPublish(
-    channel: ServerChannel,
-    message: ServerMessage,
+    given: ServerChannel,
+    message: IncomingMessage,
     retain: boolean,
     done: (flow: Flow | undefined, error?: IPCError, receivers?: number) => void,
   ): void {
     const { connection } = message;
-    screened(channel, message, (error) => {
+    screened(given, message, (error) => {
       if (error !== undefined) {
         done(undefined, error);
+        return;
+      }
+      let channel: ServerChannel;
+      try {
+        // Middleware takes its time, and the channel may be gone.
+        channel = this.#living(given);
+      } catch (thrown) {
+        done(undefined, thrown as IPCError);
         return;
       }
       const handler = channel.getHandler('publish');
       if (handler !== undefined) {
         observe(
           () => handler(message, connection),
-          (fault) => this.#hub.report(fault, connection),
+          (fault) => this.#context.report(fault, connection),
         );
       }
       const publication = this.publication(channel, message.contentType, message.bytes);

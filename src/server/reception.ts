@@ -16,8 +16,9 @@ import { type HelloFields, helloFields } from './control-fields.ts';
 import type { Hub } from './hub.ts';
 import { LegacyPeer } from './legacy-peer.ts';
 import { NativePeer } from './native-peer.ts';
+import type { Peer } from './model.ts';
 import type { Credentials } from './options.ts';
-import type { Peer, PeerFacts } from './peer.ts';
+import type { PeerFacts } from './peer.ts';
 
 const PRODUCT = 'isthmus';
 export const CAPABILITIES = ['streams', 'credit', 'fragments'];
@@ -48,7 +49,7 @@ class NativeReception implements ConnectionOwner {
   constructor(desk: ReceptionDesk, connection: Connection) {
     this.#desk = desk;
     this.#connection = connection;
-    const { handshakeTimeoutMs } = desk.hub.options;
+    const { handshakeTimeoutMs } = desk.hub.context.settings;
     this.#timer = setTimeout(() => {
       connection.close(ipcError('PEER_HANDSHAKE_TIMEOUT', `no handshake within ${handshakeTimeoutMs} ms`));
     }, handshakeTimeoutMs);
@@ -97,7 +98,7 @@ class NativeReception implements ConnectionOwner {
         hub,
         connection,
         facts,
-        hello.streamWindowBytes ?? hub.options.limits.streamWindowBytes,
+        hello.streamWindowBytes ?? hub.context.settings.limits.streamWindowBytes,
       );
       join(this.#desk, peer, () => hub.joined(peer, hello.will));
       clearTimeout(this.#timer);
@@ -114,7 +115,7 @@ class NativeReception implements ConnectionOwner {
   }
 
   #welcomeFields({ id, identity }: PeerFacts): object {
-    const { limits, heartbeatIntervalMs } = this.#desk.hub.options;
+    const { limits, heartbeatIntervalMs } = this.#desk.hub.context.settings;
     const { messageBytesMax, publishWindowBytes, streamWindowBytes } = limits;
     return {
       connectionId: id,
@@ -151,7 +152,7 @@ class LegacyReception {
   constructor(desk: ReceptionDesk, wire: Wire) {
     this.#desk = desk;
     this.#wire = wire;
-    this.#timer = setTimeout(() => this.#refuse(), desk.hub.options.handshakeTimeoutMs);
+    this.#timer = setTimeout(() => this.#refuse(), desk.hub.context.settings.handshakeTimeoutMs);
   }
 
   data(chunk: Uint8Array): void {
@@ -201,7 +202,7 @@ class LegacyReception {
     if (this.#gone) return;
     this.#gone = true;
     clearTimeout(this.#timer);
-    if (thrown !== undefined) this.#desk.hub.report(toError(thrown), undefined);
+    if (thrown !== undefined) this.#desk.hub.context.report(toError(thrown), undefined);
     this.#wire.end();
   }
 }
@@ -221,7 +222,7 @@ function legacyHello(message: LegacyMessage): { appId: string; label: string | u
 
 async function authenticate(hub: Hub, credentials: Credentials): Promise<unknown> {
   checkApplicationId(credentials.appId);
-  const check = hub.options.authenticate;
+  const check = hub.context.settings.authenticate;
   if (check === undefined) return undefined;
   let identity: unknown;
   try {
@@ -229,7 +230,7 @@ async function authenticate(hub: Hub, credentials: Credentials): Promise<unknown
   } catch (thrown) {
     if (thrown instanceof IPCError) throw thrown;
     // Why the check failed is for the server's eyes.
-    hub.report(toError(thrown), undefined);
+    hub.context.report(toError(thrown), undefined);
     throw ipcError('REMOTE_UNAUTHENTICATED', 'the credentials were refused', { cause: thrown });
   }
   if (identity === undefined || identity === null || identity === false) {
@@ -244,9 +245,9 @@ function admit(
   who: Pick<PeerFacts, 'name' | 'label' | 'identity'> & { appId: string },
 ): PeerFacts {
   const { hub } = desk;
-  const now = hub.now();
+  const now = hub.context.now();
   const { name, label, identity } = who;
-  const application = hub.applications.applicationFor(who.appId, now);
+  const application = hub.context.applications.applicationFor(who.appId, now);
   return { id: randomUUID(), label, name, identity, application, connectedAt: now };
 }
 

@@ -5,29 +5,27 @@ import { ipcError, type IPCError } from '../base/errors.ts';
 import { TO_OLD } from '../protocol/old-payload.ts';
 import { resolveRequest } from '../broker/router.ts';
 import { Deadlines } from '../session/deadlines.ts';
-import { answer, type RunningCall } from './answer.ts';
+import { answer } from './answer.ts';
 import type { Binding } from './binding.ts';
+import type { Context } from './context.ts';
 import { ForwardedCall } from './forwarded-call.ts';
-import type { Hub } from './hub.ts';
-import type { ServerMessage } from './message.ts';
-import type { NativePeer } from './native-peer.ts';
+import type { Handler, IncomingCall, IncomingMessage, ServerChannel, Worker } from './model.ts';
 import type { OutgoingCall } from './outgoing-call.ts';
 import { observe, screened } from './screening.ts';
 import { SYSTEM_CHANNEL, systemHandler } from './system-channel.ts';
-import type { Handler, ServerChannel } from './types.ts';
 
 export class Requests {
-  readonly #hub: Hub;
-  readonly #deadlines = new Deadlines<RunningCall | ForwardedCall | OutgoingCall>();
+  readonly #context: Context;
+  readonly #deadlines = new Deadlines<IncomingCall | OutgoingCall>();
   #draining = false;
   #drained: (() => void) | undefined;
 
-  constructor(hub: Hub) {
-    this.#hub = hub;
+  constructor(context: Context) {
+    this.#context = context;
   }
 
   /** A request on a channel that the client has named before. */
-  ofBinding(binding: Binding, request: ServerMessage, now: number): void {
+  ofBinding(binding: Binding, request: IncomingMessage, now: number): void {
     const { channel } = binding;
     // The hot path: a living channel with a handler and nothing in between.
     if (channel !== undefined && !channel.removed && !this.#draining && channel.middleware.all().length === 0) {
@@ -42,14 +40,14 @@ export class Requests {
   }
 
   /** Finds who answers, and lets him. */
-  take(request: ServerMessage, now: number): void {
+  take(request: IncomingMessage, now: number): void {
     const peer = request.connection;
     if (this.#draining) {
       peer.fail(request, ipcError('REMOTE_DRAINING', 'the server is stopping and takes no new requests'));
       return;
     }
     const { application } = peer;
-    application.updateActivity(this.#hub.toEpoch(now));
+    application.updateActivity(this.#context.toEpoch(now));
     const channel = application.getChannel(request.channelId);
     // What the server answers itself, and errors, are screened by the outer middleware all the same.
     const screen = channel ?? application;
@@ -59,12 +57,12 @@ export class Requests {
     });
   }
 
-  notified(message: ServerMessage, now: number): void {
+  notified(message: IncomingMessage, now: number): void {
     const peer = message.connection;
-    const failed = (error: Error): void => this.#hub.report(error, peer);
+    const failed = (error: Error): void => this.#context.report(error, peer);
     let channel: ServerChannel;
     try {
-      channel = peer.application.channelFor(message.channelId, this.#hub.toEpoch(now));
+      channel = peer.application.channelFor(message.channelId, this.#context.toEpoch(now));
     } catch (thrown) {
       failed(thrown as Error);
       return;
@@ -77,18 +75,18 @@ export class Requests {
   }
 
   /** Watches a call's time: it is failed when `dueAt` on the monotonic clock has passed. */
-  watch(call: RunningCall | ForwardedCall | OutgoingCall, dueAt: number): void {
+  watch(call: IncomingCall | OutgoingCall, dueAt: number): void {
     this.#deadlines.add(call, dueAt);
-    this.#hub.keepTime();
+    this.#context.keepTime();
   }
 
-  unwatch(call: RunningCall | ForwardedCall | OutgoingCall): void {
+  unwatch(call: IncomingCall | OutgoingCall): void {
     this.#deadlines.remove(call);
   }
 
   /** Ends the calls whose time is over. False when none is left to watch. */
   expire(): boolean {
-    for (const call of this.#deadlines.expire(this.#hub.clock())) {
+    for (const call of this.#deadlines.expire(this.#context.clock())) {
       const error = ipcError('TIME_OUT', 'the deadline of the request has passed');
       if ('request' in call) call.abandon(error);
       else call.fail(error);
@@ -97,20 +95,20 @@ export class Requests {
   }
 
   ended(): void {
-    this.#hub.stats.requestsOpen -= 1;
-    if (this.#hub.stats.requestsOpen === 0) this.#drained?.();
+    this.#context.stats.requestsOpen -= 1;
+    if (this.#context.stats.requestsOpen === 0) this.#drained?.();
   }
 
   /** Resolves when no request is open any more; new ones are refused from now on. */
   drain(): Promise<void> {
     this.#draining = true;
-    if (this.#hub.stats.requestsOpen === 0) return Promise.resolve();
+    if (this.#context.stats.requestsOpen === 0) return Promise.resolve();
     return new Promise((resolve) => {
       this.#drained = resolve;
     });
   }
 
-  #route(request: ServerMessage): void {
+  #route(request: IncomingMessage): void {
     const peer = request.connection;
     const channel = peer.application.getChannel(request.channelId);
     if (request.channelId === SYSTEM_CHANNEL && channel?.getHandler('request') === undefined) {
@@ -124,21 +122,21 @@ export class Requests {
         this.#answer(request, route.handler);
         break;
       case 'worker':
-        this.#forward(call, route.connection as NativePeer);
+        this.#forward(call, route.connection as Worker);
         break;
       default:
         peer.fail(request, ipcError(route.code, route.message, { details: { channelId: request.channelId } }));
     }
   }
 
-  #answer(request: ServerMessage, handler: Handler): void {
-    const codec = request.connection.protocol === 'json' ? TO_OLD : this.#hub.options.codec;
+  #answer(request: IncomingMessage, handler: Handler): void {
+    const codec = request.connection.protocol === 'json' ? TO_OLD : this.#context.settings.codec;
     answer(request, handler, codec, (call) => this.#track(call));
   }
 
-  #forward(call: ForwardedCall, worker: NativePeer): void {
+  #forward(call: ForwardedCall, worker: Worker): void {
     const { request } = call;
-    const leftMs = request.deadline === undefined ? 0 : Math.max(1, Math.ceil(request.deadline - this.#hub.now()));
+    const leftMs = request.deadline === undefined ? 0 : Math.max(1, Math.ceil(request.deadline - this.#context.now()));
     // Tracked first: whatever ends the call finds it in the tables.
     this.#track(call);
     try {
@@ -150,10 +148,10 @@ export class Requests {
   }
 
   /** The call goes on after this turn: it can be cancelled, and its deadline is watched. */
-  #track(call: RunningCall | ForwardedCall): void {
+  #track(call: IncomingCall): void {
     const { request } = call;
     request.connection.track(request, call);
-    this.#hub.stats.requestsOpen += 1;
-    if (request.deadline !== undefined) this.watch(call, this.#hub.toClock(request.deadline));
+    this.#context.stats.requestsOpen += 1;
+    if (request.deadline !== undefined) this.watch(call, this.#context.toClock(request.deadline));
   }
 }

@@ -2,8 +2,7 @@
 // costs a promise where they are not.
 
 import { ipcError, IPCError, toError } from '../base/errors.ts';
-import type { ServerMessage } from './message.ts';
-import type { ServerChannel } from './types.ts';
+import type { ServerChannel, ServerMessage } from './model.ts';
 
 /** Runs the middleware of a channel or application, then `go` with the error that stopped the message, if one did. */
 export function screened(

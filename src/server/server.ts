@@ -23,11 +23,10 @@ import { Endpoint } from './endpoint.ts';
 import { Hub } from './hub.ts';
 import type { LegacyPeer } from './legacy-peer.ts';
 import { NativePeer } from './native-peer.ts';
+import type { Middleware, ServerApplication, ServerConnection } from './model.ts';
 import { type ServerOptions, type ServerSettings, serverSettings } from './options.ts';
-import type { Peer } from './peer.ts';
 import { receiveLegacy, receiveNative, type ReceptionDesk } from './reception.ts';
 import type { StatsSnapshot } from './stats.ts';
-import type { Middleware, ServerApplication } from './types.ts';
 import { WebSocketDoor } from './websocket-door.ts';
 
 /** What the system may hold for one client before its subscriptions keep their messages to themselves. */
@@ -35,10 +34,10 @@ const CONGESTED_BYTES = 256 * 1024;
 const TICK_MS = 1000;
 
 export interface ServerEvents {
-  connection: [connection: Peer];
-  disconnection: [connection: Peer, reason: IPCError];
+  connection: [connection: ServerConnection];
+  disconnection: [connection: ServerConnection, reason: IPCError];
   /** A fault that no caller could be told of. Without a listener it goes to the `logger`, or nowhere. */
-  fault: [error: Error, connection: Peer | undefined];
+  fault: [error: Error, connection: ServerConnection | undefined];
 }
 
 export interface StopOptions {
@@ -176,15 +175,15 @@ export class IPCServer extends EventEmitter<ServerEvents> {
 
   /** Makes the application, or gives the one that is there. Throws `USAGE_INVALID_NAME`, `LIMIT_APPLICATIONS`. */
   createApplication(appId: string, name?: string): ServerApplication {
-    return this.#hub.applications.createApplication(appId, name);
+    return this.#hub.context.applications.createApplication(appId, name);
   }
 
   getApplication(appId: string): ServerApplication | undefined {
-    return this.#hub.applications.getApplication(appId);
+    return this.#hub.context.applications.getApplication(appId);
   }
 
   listApplications(): Record<string, ApplicationSummary> {
-    return this.#hub.applications.listApplications();
+    return this.#hub.context.applications.listApplications();
   }
 
   /** The channels of an application. Throws `REMOTE_NO_APPLICATION`. */
@@ -194,12 +193,12 @@ export class IPCServer extends EventEmitter<ServerEvents> {
 
   /** Middleware that every message passes first. */
   use(middleware: Middleware): this {
-    this.#hub.applications.middleware.use(middleware);
+    this.#hub.context.applications.middleware.use(middleware);
     return this;
   }
 
   /** Sends a notification to one connection. False when it is gone. */
-  sendToConnection(connection: Peer | string, message: Pick<Message, 'channelId' | 'payload'>): boolean {
+  sendToConnection(connection: ServerConnection | string, message: Pick<Message, 'channelId' | 'payload'>): boolean {
     const peer = typeof connection === 'string' ? this.connectionManager.getConnection(connection) : connection;
     if (peer === undefined || !this.#peers.has(peer as NativePeer | LegacyPeer)) return false;
     peer.notify(message.channelId, message.payload);
@@ -220,7 +219,7 @@ export class IPCServer extends EventEmitter<ServerEvents> {
   }
 
   getStats(): StatsSnapshot {
-    const { stats } = this.#hub;
+    const { stats } = this.#hub.context;
     let bytesIn = stats.bytesInBefore;
     let bytesOut = stats.bytesOutBefore;
     for (const peer of this.#peers) {
@@ -232,7 +231,7 @@ export class IPCServer extends EventEmitter<ServerEvents> {
       host: this.host,
       port: this.port,
       listening: this.listening,
-      totalApplications: this.#hub.applications.size,
+      totalApplications: this.#hub.context.applications.size,
       totalConnections: this.#peers.size,
       maxConnections: this.#settings.maxConnections,
       connectionsRefused: stats.connectionsRefused,
@@ -301,7 +300,7 @@ export class IPCServer extends EventEmitter<ServerEvents> {
     if (this.#stopping !== undefined) throw ipcError('REMOTE_DRAINING', 'the server is stopping');
     const { maxConnections } = this.#settings;
     if (this.#places >= maxConnections) {
-      this.#hub.stats.connectionsRefused += 1;
+      this.#hub.context.stats.connectionsRefused += 1;
       throw ipcError('LIMIT_CONNECTIONS', `the server has ${maxConnections} connections, as many as it allows`, {
         details: { maxConnections },
       });
@@ -311,7 +310,7 @@ export class IPCServer extends EventEmitter<ServerEvents> {
 
   #joined(peer: NativePeer | LegacyPeer): void {
     this.#peers.add(peer);
-    this.#hub.stats.connectionsTotal += 1;
+    this.#hub.context.stats.connectionsTotal += 1;
     this.connectionManager.addConnection(peer);
     this.emit('connection', peer);
   }
@@ -319,14 +318,14 @@ export class IPCServer extends EventEmitter<ServerEvents> {
   #left(peer: NativePeer | LegacyPeer, error: IPCError): void {
     if (!this.#peers.delete(peer)) return;
     this.#places -= 1;
-    this.#hub.stats.bytesInBefore += peer.bytesIn;
-    this.#hub.stats.bytesOutBefore += peer.bytesOut;
+    this.#hub.context.stats.bytesInBefore += peer.bytesIn;
+    this.#hub.context.stats.bytesOutBefore += peer.bytesOut;
     this.connectionManager.removeConnection(peer);
     this.emit('disconnection', peer, error);
     if (this.#peers.size === 0) this.#emptied?.();
   }
 
-  #report(error: Error, peer: Peer | undefined): void {
+  #report(error: Error, peer: ServerConnection | undefined): void {
     if (this.emit('fault', error, peer)) return;
     this.#settings.logger?.warn({ err: error, connection: peer?.id }, error.message);
   }
@@ -337,10 +336,10 @@ export class IPCServer extends EventEmitter<ServerEvents> {
     const half = this.#settings.heartbeatIntervalMs / 2;
     const every = half === 0 ? TICK_MS : Math.max(10, Math.min(TICK_MS, half));
     this.#heartbeat = setInterval(() => {
-      const now = this.#hub.clock();
+      const now = this.#hub.context.clock();
       for (const peer of this.#peers) if (peer instanceof NativePeer) peer.tick(now);
-      this.#hub.setClock();
-      this.#hub.applications.sweep();
+      this.#hub.context.setClock();
+      this.#hub.context.applications.sweep();
     }, every).unref();
   }
 

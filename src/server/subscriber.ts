@@ -6,19 +6,17 @@ import { FrameType } from '../protocol/frame-types.ts';
 import type { OutboxPolicy } from '../protocol/policies.ts';
 import { SendCredit } from '../session/credit.ts';
 import type { SharedFrame } from '../session/frame-writer.ts';
-import type { LegacyPeer } from './legacy-peer.ts';
-import type { NativePeer } from './native-peer.ts';
-import { Outbox } from './outbox.ts';
-import type { Peer } from './peer.ts';
-import type { Publication } from './publication.ts';
 import type { Flow } from './flow.ts';
+import type { LegacyReceiver, NativeReceiver, Peer, Subscriber } from './model.ts';
+import { Outbox } from './outbox.ts';
+import type { Publication } from './publication.ts';
 
 export interface SubscriberSettings {
   readonly policy: OutboxPolicy;
   readonly outboxBytesMax: number;
 }
 
-export abstract class Subscriber {
+abstract class OutboxSubscriber implements Subscriber {
   abstract readonly connection: Peer;
   /** Channel name or pattern. */
   readonly filter: string;
@@ -117,12 +115,18 @@ export abstract class Subscriber {
 }
 
 /** A subscription of a native client: it may have credit, and its deliveries carry its id. */
-export class NativeSubscriber extends Subscriber {
-  readonly connection: NativePeer;
+export class NativeSubscriber extends OutboxSubscriber {
+  readonly connection: NativeReceiver;
   readonly id: number;
   readonly #credit: SendCredit | undefined;
 
-  constructor(connection: NativePeer, id: number, filter: string, settings: SubscriberSettings, creditBytes: number) {
+  constructor(
+    connection: NativeReceiver,
+    id: number,
+    filter: string,
+    settings: SubscriberSettings,
+    creditBytes: number,
+  ) {
     super(filter, settings);
     this.connection = connection;
     this.id = id;
@@ -150,10 +154,10 @@ export class NativeSubscriber extends Subscriber {
 }
 
 /** A subscription of an old client: no credit, no ids, one JSON body for all of them. */
-export class LegacySubscriber extends Subscriber {
-  readonly connection: LegacyPeer;
+export class LegacySubscriber extends OutboxSubscriber {
+  readonly connection: LegacyReceiver;
 
-  constructor(connection: LegacyPeer, filter: string, settings: SubscriberSettings) {
+  constructor(connection: LegacyReceiver, filter: string, settings: SubscriberSettings) {
     super(filter, settings);
     this.connection = connection;
   }

@@ -2,7 +2,7 @@
 // is present. A handler that a user sets on that channel takes its place.
 
 import { ipcError } from '../base/errors.ts';
-import type { ServerMessage } from './message.ts';
+import type { ServerMessage } from './model.ts';
 
 export const SYSTEM_CHANNEL = 'system';
 

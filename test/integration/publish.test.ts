@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Message } from '../../src/client/index.ts';
+import type { IPCError, Message } from '../../src/client/index.ts';
 import { atWork, Collected, TRANSPORTS, withCode } from '../support/broker-at-work.ts';
 
 for (const transport of TRANSPORTS) {
@@ -181,6 +181,38 @@ test('a last will is said for a client that is lost, and not for one that says g
   const peer = server.connectionManager.getConnection(lost.connectionId as string);
   peer?.close();
   assert.deepEqual(await wills.until(1), [{ who: 'lost' }]);
+});
+
+test('a last will is said although its channel was given up as idle since, with the number it has then', async (t) => {
+  const { app, server, client } = await atWork(t, 'unix', { application: { idleChannelsMax: 1 } });
+  const watcher = await client();
+  const heard = new Collected<[string, unknown]>();
+  await watcher.subscribe('wills.*', (message) => heard.add([message.channelId, message.payload]));
+  const lost = await client({ will: { channel: 'wills.lost', payload: 'gone' } });
+  // With room for one idle channel, each of these takes the place of the one before; the last also takes its number.
+  for (const name of ['wills.other', 'wills.another']) await watcher.publishConfirmed(name, name);
+  assert.equal(app.getChannel('wills.lost'), undefined);
+  server.connectionManager.getConnection(lost.connectionId as string)?.close();
+  assert.deepEqual(await heard.until(3), [
+    ['wills.other', 'wills.other'],
+    ['wills.another', 'wills.another'],
+    ['wills.lost', 'gone'],
+  ]);
+});
+
+test('a will that cannot be said is reported, and the connection is gone all the same', async (t) => {
+  const { app, server, client } = await atWork(t, 'unix', { application: { autoCreateChannels: false } });
+  app.createChannel('wills');
+  const faults = new Collected<[string, string | undefined]>();
+  server.on('fault', (error, connection) => faults.add([(error as IPCError).code, connection?.id]));
+  const gone = new Collected<string>();
+  server.on('disconnection', ({ id }) => gone.add(id));
+  const lost = await client({ will: { channel: 'wills', payload: 'gone' } });
+  const id = lost.connectionId as string;
+  app.removeChannel('wills');
+  server.connectionManager.getConnection(id)?.close();
+  assert.deepEqual(await faults.until(1), [['REMOTE_NO_CHANNEL', id]]);
+  assert.deepEqual(await gone.until(1), [id]);
 });
 
 test('identity is the server’s: two clients never share an id, and what a client names itself is a name', async (t) => {
