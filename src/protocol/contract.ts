@@ -2,7 +2,7 @@
 // Schema validators at run time, too. Each side checks what it sends and what it receives.
 
 import type { StandardSchemaV1 } from '@standard-schema/spec';
-import { ipcError, IPCError, type IPCErrorOptions } from '../base/errors.ts';
+import { ipcError, type IPCError, type IPCErrorOptions } from '../base/errors.ts';
 import type { ErrorCode } from '../base/error-codes.ts';
 import { invalidOption, knownOptions } from '../base/options.ts';
 
@@ -83,7 +83,8 @@ export class Contract<C = AnyContract> {
 
   constructor(schemas: ContractSchemas) {
     knownOptions('contract', schemas, ['requests', 'events']);
-    const parts = { request: new Map(), response: new Map(), event: new Map() } as const;
+    const empty = () => new Map<string, StandardSchemaV1>();
+    const parts = { request: empty(), response: empty(), event: empty() };
     for (const [channel, described] of Object.entries(schemas.requests ?? {})) {
       knownOptions(`contract.requests.${channel}`, described, ['request', 'response']);
       for (const part of ['request', 'response'] as const) add(parts[part], channel, described[part]);

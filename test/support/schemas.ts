@@ -26,9 +26,7 @@ export const text = schema<string, string>((value) =>
 );
 
 export const numbers = schema<number[], number[]>((value) =>
-  Array.isArray(value) && value.every((one) => typeof one === 'number')
-    ? { value: value as number[] }
-    : { problem: 'expected numbers' },
+  Array.isArray(value) && value.every((one) => typeof one === 'number') ? { value } : { problem: 'expected numbers' },
 );
 
 /** Travels as text and arrives as a date. */
