@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { IPCError } from '../base/errors.ts';
 import { readAddress, showAddress } from './address.ts';
-import { type ClientOptions, readClientOptions } from './options.ts';
+import { readClientOptions } from './options.ts';
 
 test('every documented default is in place', () => {
   const settings = readClientOptions('shop', {});
@@ -48,7 +48,7 @@ test('a wrong option is refused by its name', () => {
   ];
   for (const [options, name] of wrong) {
     assert.throws(
-      () => readClientOptions('shop', options as ClientOptions),
+      () => readClientOptions('shop', options),
       (error) => error instanceof IPCError && error.code === 'USAGE_INVALID_OPTION' && error.details['option'] === name,
       `${name} in ${JSON.stringify(options).slice(0, 80)}`,
     );
