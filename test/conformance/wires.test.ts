@@ -53,33 +53,38 @@ const PAIRS: Readonly<Record<string, Pair>> = {
 };
 
 /** Opens a wire that only collects. */
-function collect(wire: Wire): {
-  bytes: () => Buffer;
-  until: (length: number) => Promise<Buffer>;
-  closed: Promise<Error | undefined>;
-} {
-  const chunks: Uint8Array[] = [];
-  let length = 0;
-  let waiting: (() => void) | undefined;
-  const closed = deferred<Error | undefined>();
-  wire.open({
-    data: (chunk) => {
-      chunks.push(chunk);
-      length += chunk.length;
-      waiting?.();
-    },
-    drain: () => undefined,
-    close: (error) => closed.resolve(error),
-  });
-  const bytes = () => Buffer.concat(chunks);
-  return {
-    bytes,
-    closed: closed.promise,
-    until: async (wanted) => {
-      while (length < wanted) await new Promise<void>((resolve) => (waiting = resolve));
-      return bytes();
-    },
-  };
+class Collector {
+  readonly #chunks: Uint8Array[] = [];
+  readonly #closed = deferred<Error | undefined>();
+  #waiting: { readonly length: number; readonly resolve: () => void } | undefined;
+
+  constructor(wire: Wire) {
+    wire.open({
+      data: (chunk) => {
+        this.#chunks.push(chunk);
+        if (this.#waiting !== undefined && this.bytes.length >= this.#waiting.length) this.#waiting.resolve();
+      },
+      drain: () => undefined,
+      close: (error) => this.#closed.resolve(error),
+    });
+  }
+
+  get bytes(): Buffer {
+    return Buffer.concat(this.#chunks);
+  }
+
+  get closed(): Promise<Error | undefined> {
+    return this.#closed.promise;
+  }
+
+  async until(length: number): Promise<Buffer> {
+    if (this.bytes.length < length) {
+      await new Promise<void>((resolve) => {
+        this.#waiting = { length, resolve };
+      });
+    }
+    return this.bytes;
+  }
 }
 
 const nothing = { data: () => undefined, drain: () => undefined, close: () => undefined };
@@ -88,7 +93,7 @@ for (const [name, pair] of Object.entries(PAIRS)) {
   test(`${name}: parts arrive in order, joined, and each write is reported done once`, async (t) => {
     const [near, far] = await pair(t);
     near.open(nothing);
-    const got = collect(far);
+    const got = new Collector(far);
     let done = 0;
     const expected: Buffer[] = [];
     for (let i = 0; i < 200; i += 1) {
@@ -105,20 +110,20 @@ for (const [name, pair] of Object.entries(PAIRS)) {
 
   test(`${name}: what was written before end arrives, then both sides close once`, async (t) => {
     const [near, far] = await pair(t);
-    const nearSide = collect(near);
-    const farSide = collect(far);
+    const nearSide = new Collector(near);
+    const farSide = new Collector(far);
     const bytes = Buffer.alloc(3 << 20, 'x');
     near.write([bytes], () => undefined);
     near.end();
     await Promise.all([nearSide.closed, farSide.closed]);
-    assert.equal(farSide.bytes().length, bytes.length);
+    assert.equal(farSide.bytes.length, bytes.length);
   });
 
   test(`${name}: a reader that pauses makes the writer full, and drain comes when it reads again`, async (t) => {
     const [near, far] = await pair(t);
     const drained = deferred();
     near.open({ ...nothing, drain: () => drained.resolve() });
-    const got = collect(far);
+    const got = new Collector(far);
     far.pause();
     const block = Buffer.alloc(64 * 1024);
     let written = 0;
@@ -144,7 +149,7 @@ for (const [name, pair] of Object.entries(PAIRS)) {
       // A wire in memory is done only when the other side has opened.
       if (name === 'memory') resolve();
     });
-    const got = collect(far);
+    const got = new Collector(far);
     assert.equal((await got.until(5)).toString(), 'early');
     near.destroy();
     await got.closed;
@@ -152,8 +157,8 @@ for (const [name, pair] of Object.entries(PAIRS)) {
 
   test(`${name}: writing after the end is done at once and harms nothing`, async (t) => {
     const [near, far] = await pair(t);
-    const nearSide = collect(near);
-    const farSide = collect(far);
+    const nearSide = new Collector(near);
+    const farSide = new Collector(far);
     near.destroy();
     await Promise.all([nearSide.closed, farSide.closed]);
     const done = deferred();
