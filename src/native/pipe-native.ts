@@ -3,4 +3,12 @@
 export interface PipeNative {
   /** Makes a FIFO; `mode` is subject to the umask. */
   mkfifo(path: string, mode: number): number;
+  /** Takes an exclusive lock on the open file without waiting; closing the descriptor gives it back. */
+  tryLock(fd: number): number;
+  /** Bytes that were written to the pipe and not yet read. */
+  bytesQueued(fd: number): number;
+  /** 1 when somebody has the pipe open for reading, else 0; asked at a writing end. */
+  hasReaders(fd: number): number;
+  /** Asks the kernel for a pipe of this size and gives the size that it granted. */
+  setPipeSize(fd: number, bytes: number): number;
 }

@@ -1,0 +1,139 @@
+// A lane: bytes there and bytes back between one sender and one listener. Two FIFOs on POSIX, one duplex
+// pipe on Windows; the rest of the code sees no difference.
+
+import { Socket } from 'node:net';
+
+export interface LaneHandlers {
+  data(chunk: Buffer): void;
+  /** The other side has gone or closed; nothing comes any more. Called once, and never after `destroy`. */
+  end(): void;
+}
+
+/** What is smaller is copied next to its neighbours; what is larger is written as it is. */
+const COPY_BELOW_BYTES = 16 * 1024;
+
+export class LaneStream {
+  readonly #incoming: Socket;
+  readonly #outgoing: Socket;
+  #handlers: LaneHandlers | undefined;
+  #queue: Buffer[] = [];
+  #isScheduled = false;
+  #isOver = false;
+
+  constructor(incoming: Socket, outgoing: Socket) {
+    this.#incoming = incoming;
+    this.#outgoing = outgoing;
+    const over = (): void => this.#finish();
+    incoming.on('close', over).on('error', over);
+    if (outgoing !== incoming) outgoing.on('error', over);
+  }
+
+  /** A lane of two FIFOs: one descriptor open for reading, one for writing. Both are closed with the lane. */
+  static ofDescriptors(readFd: number, writeFd: number): LaneStream {
+    return new LaneStream(readingSocket(readFd), writingSocket(writeFd));
+  }
+
+  start(handlers: LaneHandlers): void {
+    this.#handlers = handlers;
+    this.#incoming.on('data', (chunk: Buffer) => this.#handlers?.data(chunk));
+  }
+
+  /** Everything that is written in one turn goes out in one write when the turn ends. */
+  write(bytes: Buffer): void {
+    if (this.#isOver) return;
+    this.#queue.push(bytes);
+    if (this.#isScheduled) return;
+    this.#isScheduled = true;
+    process.nextTick(() => this.#flush());
+  }
+
+  pause(): void {
+    this.#incoming.pause();
+  }
+
+  resume(): void {
+    if (!this.#isOver) this.#incoming.resume();
+  }
+
+  /** Whether the lane keeps the process alive. */
+  setRef(on: boolean): void {
+    for (const socket of new Set([this.#incoming, this.#outgoing])) {
+      if (on) socket.ref();
+      else socket.unref();
+    }
+  }
+
+  /** Writes what is queued, then closes. Resolves when it is closed, at the latest when `graceMs` have passed. */
+  end(graceMs: number): Promise<void> {
+    if (this.#isOver) return Promise.resolve();
+    this.#handlers = undefined;
+    this.#flush();
+    return new Promise((resolve) => {
+      const giveUp = setTimeout(() => this.destroy(), graceMs);
+      this.#outgoing.once('close', () => {
+        clearTimeout(giveUp);
+        this.destroy();
+        resolve();
+      });
+      this.#outgoing.end(() => this.#outgoing.destroy());
+    });
+  }
+
+  destroy(): void {
+    this.#handlers = undefined;
+    this.#finish();
+  }
+
+  #finish(): void {
+    this.#isOver = true;
+    this.#queue = [];
+    this.#incoming.destroy();
+    this.#outgoing.destroy();
+    const handlers = this.#handlers;
+    this.#handlers = undefined;
+    handlers?.end();
+  }
+
+  #flush(): void {
+    this.#isScheduled = false;
+    const queue = this.#queue;
+    if (queue.length === 0 || this.#isOver) return;
+    this.#queue = [];
+    if (queue.length === 1 && queue[0] !== undefined) {
+      this.#outgoing.write(queue[0]);
+      return;
+    }
+    this.#outgoing.cork();
+    for (const part of joinSmall(queue)) this.#outgoing.write(part);
+    this.#outgoing.uncork();
+  }
+}
+
+/** Joins neighbours that are small, because one copy is cheaper than one more entry in a vectored write. */
+export function joinSmall(parts: readonly Buffer[]): Buffer[] {
+  const joined: Buffer[] = [];
+  let run: Buffer[] = [];
+  const endRun = (): void => {
+    if (run.length > 0) joined.push(run.length === 1 && run[0] !== undefined ? run[0] : Buffer.concat(run));
+    run = [];
+  };
+  for (const part of parts) {
+    if (part.length < COPY_BELOW_BYTES) {
+      run.push(part);
+    } else {
+      endRun();
+      joined.push(part);
+    }
+  }
+  endRun();
+  return joined;
+}
+
+/** A socket over the reading end of a FIFO: the event loop waits for it, no thread does. */
+export function readingSocket(fd: number): Socket {
+  return new Socket({ fd, readable: true, writable: false });
+}
+
+export function writingSocket(fd: number): Socket {
+  return new Socket({ fd, readable: false, writable: true });
+}

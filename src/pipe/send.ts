@@ -1,0 +1,62 @@
+// `send`: one call, nothing to open or close.
+
+import { PipeError } from './errors.ts';
+import { pipePaths } from './names.ts';
+import { Pipe } from './pipe.ts';
+import type { PipeFormat } from './pipe-options.ts';
+import { PipeSender, type SendOptions } from './sender.ts';
+
+/** Options of `send`. */
+export interface SendToOptions extends SendOptions {
+  /** The directory that a relative name is in. Default: that of the `Pipe`, else the working directory. */
+  readonly directory?: string | undefined;
+}
+
+interface Shared {
+  readonly sender: PipeSender;
+  users: number;
+}
+
+/**
+ * Sends that are under way to the same pipe share one lane, and so do sends that follow each other without a
+ * pause: it is closed when a turn of the event loop ends in which nobody wanted it.
+ */
+const shared = new Map<string, Shared>();
+
+/**
+ * Sends a text or bytes, and resolves to true when the listener has processed and acknowledged the message.
+ *
+ * @throws PipeError as `PipeSender.send` does
+ * @example
+ * ```ts
+ * await send('jobs', 'tidy up');
+ * await send(pipe, new Uint8Array([1, 2, 3]), { timeout: 2_000, maxAttempts: 0 }); // waits for a listener
+ * ```
+ */
+export async function send(
+  pipe: string | Pipe<PipeFormat>,
+  message: string | Uint8Array,
+  options: SendToOptions = {},
+): Promise<true> {
+  const { directory: given, ...sendOptions } = options;
+  const directory = given ?? (pipe instanceof Pipe ? pipe.directory : process.cwd());
+  const name = pipe instanceof Pipe ? pipe.name : pipe;
+  const key = pipePaths(name, directory).data;
+  const entry = shared.get(key) ?? { sender: new PipeSender(name, { directory }), users: 0 };
+  shared.set(key, entry);
+  entry.users += 1;
+  try {
+    return await entry.sender.send(message, sendOptions);
+  } finally {
+    entry.users -= 1;
+    if (entry.users === 0) setImmediate(() => retire(key, entry));
+  }
+}
+
+function retire(key: string, entry: Shared): void {
+  if (entry.users > 0 || shared.get(key) !== entry) return;
+  shared.delete(key);
+  void entry.sender.close().catch((cause: unknown) => {
+    process.emitWarning(new PipeError('NETWORK_LOST', 'the lane did not close', { cause }));
+  });
+}

@@ -1,0 +1,289 @@
+// The sending side: finds out who listens, keeps the lane, and carries each message to exactly one outcome.
+
+import { randomBytes } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { integerOption, invalidOption, knownOptions, stringOption } from '../base/options.ts';
+import { PipeError } from './errors.ts';
+import { abortOf, Exchange } from './exchange.ts';
+import { type FailureCode, type GoodbyeCode, MAX_ID_BYTES } from './frames.ts';
+import { LaneClient, type LaneClientHost } from './lane-client.ts';
+import { meet } from './meeting.ts';
+import { type PipePaths, pipePaths } from './names.ts';
+import { exchangeWithOriginal } from './original-client.ts';
+
+/** Options of one `send`. */
+export interface SendOptions {
+  /**
+   * Milliseconds until the send gives up, all attempts together: 0 to 2,147,483,647; 0 means no limit.
+   * Default 30,000.
+   */
+  readonly timeout?: number | undefined;
+  /**
+   * How often it is tried when nobody listens, or the listener closes before it has taken the message:
+   * 0 to 1,000,000; 0 means again and again until `timeout`. Default 1: a name nobody listens on fails at once.
+   */
+  readonly maxAttempts?: number | undefined;
+  /**
+   * What makes a message recognisable: the listener processes an id once, also when the sender was killed
+   * and a new one sends it again. 1 to 255 bytes of UTF-8. Default: an id that only the retries of this
+   * very send share.
+   */
+  readonly id?: string | undefined;
+  /** Gives up when it fires. A message that the listener has not started yet is withdrawn. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Options of a `PipeSender`: where the pipe is, and the defaults of its sends. */
+export interface PipeSenderOptions {
+  /** The directory that a relative name is in. Default: the working directory. */
+  readonly directory?: string | undefined;
+  /** `timeout` of the sends that do not say otherwise. */
+  readonly timeout?: number | undefined;
+  /** `maxAttempts` of the sends that do not say otherwise. */
+  readonly maxAttempts?: number | undefined;
+}
+
+const TIMEOUT = { default: 30_000, min: 0, max: 2_147_483_647 };
+const ATTEMPTS = { default: 1, min: 0, max: 1_000_000 };
+const BACKOFF_MS = { first: 5, most: 100 };
+
+/**
+ * Sends many messages to one listener over one lane. Several sends may be under way at once; they are
+ * processed in the order in which they were sent.
+ *
+ * @example
+ * ```ts
+ * await using sender = new PipeSender('jobs');
+ * await Promise.all(jobs.map((job) => sender.send(job)));
+ * ```
+ */
+export class PipeSender {
+  readonly #paths: PipePaths;
+  readonly #defaults: { readonly timeout: number; readonly maxAttempts: number };
+  readonly #id = randomBytes(16).toString('hex');
+  readonly #host: LaneClientHost;
+  /** Everything that has no outcome yet, in the order of sending. */
+  readonly #open = new Map<number, Exchange>();
+  #lane: LaneClient | undefined;
+  #route: Promise<void> | undefined;
+  #lastSeq = 0;
+  #isClosed = false;
+  #whenEmpty: (() => void) | undefined;
+
+  /**
+   * @throws PipeError `USAGE_INVALID_NAME`
+   * @throws IPCError `USAGE_INVALID_OPTION`
+   */
+  constructor(name: string, options: PipeSenderOptions = {}) {
+    knownOptions('PipeSender', options, ['directory', 'timeout', 'maxAttempts']);
+    this.#paths = pipePaths(name, stringOption('directory', options.directory, process.cwd()));
+    this.#defaults = {
+      timeout: integerOption('timeout', options.timeout, TIMEOUT),
+      maxAttempts: integerOption('maxAttempts', options.maxAttempts, ATTEMPTS),
+    };
+    this.#host = {
+      welcomed: (lane) => this.#useLane(lane),
+      done: (seq) => this.#done(seq),
+      failed: (seq, code, text) => this.#failed(seq, code, text),
+      over: (lane, goodbye) => this.#laneOver(lane, goodbye),
+    };
+  }
+
+  /**
+   * Resolves to true when the listener has processed the message and acknowledged it. Bytes must not be
+   * changed before that.
+   *
+   * @throws PipeError `NETWORK_CONNECT_FAILED` nobody listens · `REMOTE_CLOSED` the listener has stopped, the
+   * message was not processed · `NETWORK_LOST` the listener was killed, nobody knows whether it was ·
+   * `REMOTE_HANDLER_FAILED` its callback threw · `LIMIT_MESSAGE_BYTES` · `TIME_OUT` · `TIME_CANCELLED` ·
+   * `NETWORK_PERMISSION` · `NETWORK_PATH_OCCUPIED` the path is no FIFO
+   */
+  send(message: string | Uint8Array, options: SendOptions = {}): Promise<true> {
+    return new Promise((resolve, reject) => {
+      this.#accept(message, options, resolve, reject);
+    });
+  }
+
+  /** Waits for the sends that are under way, then closes the lane. Later sends are refused. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    if (this.#open.size > 0) await new Promise<void>((resolve) => (this.#whenEmpty = resolve));
+    await this.#route;
+    const lane = this.#lane;
+    this.#lane = undefined;
+    await lane?.end();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  #accept(
+    message: string | Uint8Array,
+    options: SendOptions,
+    resolve: (value: true) => void,
+    reject: (error: Error) => void,
+  ): void {
+    if (typeof message !== 'string' && !(message instanceof Uint8Array)) {
+      throw invalidOption('message', message, 'a text or bytes');
+    }
+    const { signal } = options;
+    if (signal?.aborted === true) throw abortOf(signal);
+    if (this.#isClosed)
+      throw new PipeError('USAGE_CLOSED', 'the sender is closed', { details: { pipe: this.#paths.name } });
+    this.#lastSeq = (this.#lastSeq + 1) >>> 0;
+    const exchange = new Exchange(this.#lastSeq, message, this.#resolveOptions(options), {
+      resolve,
+      reject,
+      onEnd: (ended) => this.#ended(ended),
+    });
+    this.#open.set(exchange.seq, exchange);
+    if (this.#lane === undefined) this.#startRoute();
+    else this.#transmit(this.#lane, exchange);
+  }
+
+  #resolveOptions(options: SendOptions) {
+    return {
+      timeoutMs:
+        options.timeout === undefined ? this.#defaults.timeout : integerOption('timeout', options.timeout, TIMEOUT),
+      maxAttempts:
+        options.maxAttempts === undefined
+          ? this.#defaults.maxAttempts
+          : integerOption('maxAttempts', options.maxAttempts, ATTEMPTS),
+      id: options.id === undefined ? '' : messageId(options.id),
+      signal: options.signal,
+    };
+  }
+
+  #transmit(lane: LaneClient, exchange: Exchange): void {
+    const { payload } = exchange;
+    if (payload.length > lane.maxMessageBytes) {
+      exchange.fail(
+        this.#error('LIMIT_MESSAGE_BYTES', `${payload.length} bytes; the listener takes ${lane.maxMessageBytes}`),
+      );
+      return;
+    }
+    if (this.#open.size === 1) lane.setRef(true);
+    exchange.sentTo = lane.instance;
+    lane.send(exchange.seq, exchange.isText, exchange.id, payload);
+  }
+
+  #ended(exchange: Exchange): void {
+    this.#open.delete(exchange.seq);
+    // It ended without an answer: the listener need not begin with it any more.
+    if (exchange.sentTo !== undefined && exchange.sentTo === this.#lane?.instance) this.#lane.cancel(exchange.seq);
+    if (this.#open.size > 0) return;
+    this.#lane?.setRef(false);
+    this.#whenEmpty?.();
+  }
+
+  #done(seq: number): void {
+    const exchange = this.#open.get(seq);
+    if (exchange === undefined) return;
+    exchange.sentTo = undefined;
+    exchange.succeed();
+  }
+
+  #failed(seq: number, code: FailureCode, text: string): void {
+    const exchange = this.#open.get(seq);
+    if (exchange === undefined) return;
+    exchange.sentTo = undefined;
+    if (code === 'REMOTE_CLOSED') this.#missed(exchange, code, text);
+    else exchange.fail(this.#error(code, text));
+  }
+
+  /** An attempt was in vain, and surely nothing was processed. */
+  #missed(
+    exchange: Exchange,
+    code: 'REMOTE_CLOSED' | 'LIMIT_CONNECTIONS' | 'NETWORK_CONNECT_FAILED' | 'PEER_VERSION',
+    text: string,
+  ): void {
+    exchange.attemptsLeft -= 1;
+    if (exchange.attemptsLeft <= 0) exchange.fail(this.#error(code, text));
+  }
+
+  #laneOver(lane: LaneClient, goodbye: GoodbyeCode | undefined): void {
+    if (this.#lane !== lane) return;
+    this.#lane = undefined;
+    if (goodbye !== undefined) {
+      for (const exchange of this.#open.values()) {
+        exchange.sentTo = undefined;
+        this.#missed(exchange, goodbye, 'the listener has stopped');
+      }
+    }
+    if (this.#open.size > 0) this.#startRoute();
+  }
+
+  #startRoute(): void {
+    this.#route ??= this.#findRoute().finally(() => {
+      this.#route = undefined;
+      if (this.#open.size > 0 && this.#lane === undefined) this.#startRoute();
+    });
+  }
+
+  /** Runs until there is a lane, or nothing is left to send. */
+  async #findRoute(): Promise<void> {
+    for (let waitMs = BACKOFF_MS.first; this.#open.size > 0; ) {
+      try {
+        const met = await meet(this.#paths, this.#id, this.#host, () => this.#open.size > 0);
+        if (met instanceof LaneClient) return;
+        const result = met === 'absent' ? await this.#tryOriginal() : met;
+        if (result === 'again') continue;
+        this.#nobodyThere(result);
+      } catch (thrown) {
+        for (const exchange of this.#open.values())
+          exchange.fail(thrown instanceof Error ? thrown : new Error(String(thrown)));
+        return;
+      }
+      if (this.#open.size > 0) await sleep(waitMs);
+      waitMs = Math.min(waitMs * 2, BACKOFF_MS.most);
+    }
+  }
+
+  #useLane(lane: LaneClient): void {
+    this.#lane = lane;
+    for (const exchange of this.#open.values()) {
+      if (exchange.sentTo === undefined || exchange.sentTo === lane.instance) this.#transmit(lane, exchange);
+      else exchange.fail(this.#lost());
+    }
+    lane.setRef(this.#open.size > 0);
+  }
+
+  /** One message to a listener of the original package, if there is one. */
+  async #tryOriginal(): Promise<'again' | 'absent'> {
+    const [exchange] = this.#open.values();
+    if (exchange === undefined || exchange.sentTo !== undefined) return 'absent';
+    try {
+      const result = await exchangeWithOriginal(this.#paths, exchange.payload, exchange.signal);
+      if (result === 'absent') return 'absent';
+      if (result === 'done') exchange.succeed();
+    } catch (thrown) {
+      exchange.fail(thrown instanceof Error ? thrown : new Error(String(thrown)));
+    }
+    return 'again';
+  }
+
+  #nobodyThere(why: 'absent' | GoodbyeCode): void {
+    for (const exchange of this.#open.values()) {
+      if (exchange.sentTo !== undefined) exchange.fail(this.#lost());
+      else if (why === 'absent')
+        this.#missed(exchange, 'NETWORK_CONNECT_FAILED', `nobody listens on ${this.#paths.data}`);
+      else this.#missed(exchange, why, 'the listener takes no more senders');
+    }
+  }
+
+  #lost(): PipeError {
+    return this.#error('NETWORK_LOST', 'the listener was killed; it may have processed the message or not');
+  }
+
+  #error(code: ConstructorParameters<typeof PipeError>[0], text: string): PipeError {
+    return new PipeError(code, text, { details: { pipe: this.#paths.name, path: this.#paths.data } });
+  }
+}
+
+function messageId(id: unknown): string {
+  if (typeof id !== 'string' || id === '' || Buffer.byteLength(id) > MAX_ID_BYTES) {
+    throw invalidOption('id', id, `a text of 1 to ${MAX_ID_BYTES} bytes`);
+  }
+  return id;
+}
