@@ -183,13 +183,13 @@ test('a last will is said for a client that is lost, and not for one that says g
   assert.deepEqual(await wills.until(1), [{ who: 'lost' }]);
 });
 
-test('a last will is said although its channel was given up as idle since, with the number it has then', async (t) => {
+test('a last will is said although its channel was given up as idle since', async (t) => {
   const { app, server, client } = await atWork(t, 'unix', { application: { idleChannelsMax: 1 } });
   const watcher = await client();
   const heard = new Collected<[string, unknown]>();
   await watcher.subscribe('wills.*', (message) => heard.add([message.channelId, message.payload]));
   const lost = await client({ will: { channel: 'wills.lost', payload: 'gone' } });
-  // With room for one idle channel, each of these takes the place of the one before; the last also takes its number.
+  // With room for one idle channel, each of these takes the place of the one before.
   for (const name of ['wills.other', 'wills.another']) await watcher.publishConfirmed(name, name);
   assert.equal(app.getChannel('wills.lost'), undefined);
   server.connectionManager.getConnection(lost.connectionId as string)?.close();
