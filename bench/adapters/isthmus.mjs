@@ -4,22 +4,37 @@
 // server to subscribers; direct fan-out, a publish of the server itself. Backpressure is the library's credit.
 
 import { readFile } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
 
 /** @typedef {import('./adapter.mjs').Setting} Setting */
 
-/** Where the build is; another one may be compared by naming its folder. */
-const DIST = new URL(`${process.env['ISTHMUS_DIST'] ?? new URL('../../dist', import.meta.url).href}/`);
+/** A second build may be compared with the first in the same rounds: its folder is named here. */
+const OTHER = process.env['ISTHMUS_OTHER'];
+
+/** @param {string} variant */
+const dist = (variant) =>
+  variant === 'other' && OTHER !== undefined
+    ? pathToFileURL(`${resolve(OTHER)}/`)
+    : new URL('../../dist/', import.meta.url);
 const APPLICATION = 'bench';
 const MOST_CONNECTIONS = 10_000;
 
-const loadServer = () =>
-  /** @type {Promise<typeof import('../../src/server/index.ts')>} */ (import(new URL('server/index.js', DIST).href));
-const loadClient = () =>
-  /** @type {Promise<typeof import('../../src/client/index.ts')>} */ (import(new URL('client/index.js', DIST).href));
+/**
+ * @param {string} variant
+ * @returns {Promise<typeof import('../../src/server/index.ts')>}
+ */
+const loadServer = (variant) => import(new URL('server/index.js', dist(variant)).href);
+
+/**
+ * @param {string} variant
+ * @returns {Promise<typeof import('../../src/client/index.ts')>}
+ */
+const loadClient = (variant) => import(new URL('client/index.js', dist(variant)).href);
 
 /** @param {Setting} setting */
-async function connect({ transport, path, host, port }) {
-  const { IPCClient } = await loadClient();
+async function connect({ variant, transport, path, host, port }) {
+  const { IPCClient } = await loadClient(variant);
   const address = {
     unix: { path },
     tcp: { host, port },
@@ -33,12 +48,15 @@ async function connect({ transport, path, host, port }) {
 
 /** @type {import('./adapter.mjs').Adapter} */
 export const adapter = {
-  parties: [{ name: 'isthmus', variant: 'default' }],
+  parties: [
+    { name: 'isthmus', variant: 'default' },
+    ...(OTHER === undefined ? [] : [{ name: 'isthmus-other', variant: 'other', note: OTHER }]),
+  ],
   transports: ['unix', 'tcp', 'websocket'],
   works: { request: ['direct'], oneway: ['direct', 'forwarded'], fanout: ['direct', 'forwarded'], idle: ['direct'] },
   version: async () => {
     try {
-      await loadServer();
+      await loadServer('default');
     } catch (error) {
       throw new Error('not built: npm run build', { cause: error });
     }
@@ -47,7 +65,7 @@ export const adapter = {
   },
 
   async serve(setting, receive) {
-    const { IPCServer } = await loadServer();
+    const { IPCServer } = await loadServer(setting.variant);
     const { transport, path, host, port } = setting;
     const address = transport === 'unix' ? { path } : { host, port };
     const server = new IPCServer({ ...address, maxConnections: MOST_CONNECTIONS });
