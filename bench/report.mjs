@@ -43,6 +43,7 @@ export function baseline(outcomes, cell, name) {
 /** @param {number} value */
 function rounded(value) {
   if (!Number.isFinite(value)) return '–';
+  if (value === 0) return '0';
   if (Math.abs(value) < 10) return value.toFixed(2);
   if (Math.abs(value) < 100) return value.toFixed(1);
   return Math.round(value).toLocaleString('en-US');
@@ -56,15 +57,21 @@ const COLUMNS = {
   roundtrip: [
     { key: 'p50Us', title: 'p50 µs', show: rounded, ratio: true },
     { key: 'p99Us', title: 'p99 µs', show: rounded },
+    { key: 'cpuUs', title: 'CPU µs', show: rounded },
   ],
-  requests: [{ key: 'perSecond', title: 'requests/s', show: rounded, ratio: true }],
+  requests: [
+    { key: 'perSecond', title: 'requests/s', show: rounded, ratio: true },
+    { key: 'cpuUs', title: 'CPU µs', show: rounded },
+  ],
   oneway: [
     { key: 'perSecond', title: 'msg/s', show: rounded, ratio: true },
     { key: 'megabytesPerSecond', title: 'MB/s', show: rounded },
+    { key: 'cpuUs', title: 'CPU µs', show: rounded },
     { key: 'lost', title: 'lost', show: rounded, worst: true },
   ],
   fanout: [
     { key: 'perSecond', title: 'deliveries/s', show: rounded, ratio: true },
+    { key: 'cpuUs', title: 'CPU µs', show: rounded },
     { key: 'lost', title: 'lost', show: rounded, worst: true },
   ],
   idle: [

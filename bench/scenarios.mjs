@@ -105,9 +105,11 @@ async function requests(cell, { warmUpMs, durationMs }, setting, hire) {
   const client = await hire('client');
   await client.ask('requester', setting);
   const outstanding = cell.scenario === 'roundtrip' ? 1 : 100;
-  return /** @type {Record<string, number>} */ (
+  const cpu = await cpuClock(cell, [hub, client]);
+  const result = /** @type {Record<string, number>} */ (
     await client.ask('requests', { ...setting, outstanding, warmUpMs, durationMs })
   );
+  return { ...result, cpuUs: (await cpu()) / (result['total'] ?? 0) };
 }
 
 /**
@@ -150,25 +152,47 @@ async function flow(cell, { warmUpMs, durationMs }, setting, hire) {
 
   await source.ask('start', setting);
   await delay(warmUpMs);
+  const cpu = await cpuClock(cell, [...new Set([hub, source, ...receivers])]);
   const before = await tallies();
   await delay(durationMs);
   const after = await tallies();
+  const usedUs = await cpu();
   const sent = /** @type {number} */ (await source.ask('stop')) * cell.subscribers;
   const settled = await drain(tallies, sent);
 
   let perSecond = 0;
+  let arrived = 0;
   after.forEach((tally, i) => {
     const earlier = before[i];
     if (earlier === undefined) return;
+    arrived += tally.received - earlier.received;
     perSecond += ((tally.received - earlier.received) * 1000) / (tally.atMs - earlier.atMs);
   });
   return {
     perSecond,
     megabytesPerSecond: (perSecond * cell.sizeBytes) / 1e6,
+    cpuUs: usedUs / arrived,
     sent,
     lost: sent - settled.received,
     corrupt: settled.corrupt,
   };
+}
+
+/**
+ * Processor time of all processes together: unlike the rates, it hardly depends on what else the machine does.
+ * @param {Cell} cell
+ * @param {Worker[]} workers
+ * @returns {Promise<() => Promise<number>>} microseconds since the call
+ */
+async function cpuClock(cell, workers) {
+  // Children of the party's own are not seen.
+  if (cell.party.adapter.separate === true) return async () => Number.NaN;
+  const total = async () => {
+    const each = await Promise.all(workers.map((worker) => worker.ask('cpu')));
+    return /** @type {number[]} */ (each).reduce((sum, us) => sum + us, 0);
+  };
+  const start = await total();
+  return async () => (await total()) - start;
 }
 
 /**

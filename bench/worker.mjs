@@ -1,6 +1,7 @@
 // @ts-check
 // The entry of every measured process. It loads one adapter and plays the roles that the harness asks for.
 
+import { readFile } from 'node:fs/promises';
 import { createHistogram, performance } from 'node:perf_hooks';
 import { loadAdapter } from './parties.mjs';
 import { Counter, makePayload } from './payload.mjs';
@@ -10,6 +11,8 @@ import { Counter, makePayload } from './payload.mjs';
 /** Bytes that a sender makes in one turn of the event loop. */
 const BURST_BYTES = 256 * 1024;
 const BURST_MESSAGES = 512;
+/** Linux counts the processor time of a process in hundredths of a second. */
+const TICK_US = 10_000;
 
 /** @type {import('./adapters/adapter.mjs').Adapter} */
 let adapter;
@@ -82,11 +85,13 @@ function runRequests(client, { sizeBytes, kind, outstanding, warmUpMs, durationM
     let stopping = false;
     let under = outstanding;
     let count = 0;
+    let total = 0;
     let sentAtMs = 0;
     let startMs = 0;
     let result = {};
     const done = (/** @type {import('./adapters/adapter.mjs').Payload} */ reply) => {
       replies.receive(reply, 0, reply.length);
+      total += 1;
       if (measuring) {
         count += 1;
         // One at a time there is one clock to read; with many outstanding only the rate is asked for.
@@ -94,7 +99,7 @@ function runRequests(client, { sizeBytes, kind, outstanding, warmUpMs, durationM
       }
       if (stopping) {
         under -= 1;
-        if (under === 0) resolve({ ...result, corrupt: replies.corrupt });
+        if (under === 0) resolve({ ...result, total, corrupt: replies.corrupt });
         return;
       }
       if (single) sentAtMs = performance.now();
@@ -118,6 +123,14 @@ function runRequests(client, { sizeBytes, kind, outstanding, warmUpMs, durationM
     sentAtMs = performance.now();
     for (let i = 0; i < outstanding; i++) client.request(payload, done);
   });
+}
+
+/** Microseconds of processor time that this worker has used, and the program that it started to hold the connections. */
+async function cpu() {
+  const { user, system } = process.cpuUsage();
+  if (hub?.pid === undefined) return user + system;
+  const fields = (await readFile(`/proc/${hub.pid}/stat`, 'utf8')).split(') ')[1]?.split(' ') ?? [];
+  return user + system + (Number(fields[11]) + Number(fields[12])) * TICK_US;
 }
 
 function memory() {
@@ -181,6 +194,7 @@ const commands = {
     return [...own, ...((await sender?.tallies?.()) ?? [])];
   },
   memory,
+  cpu,
   async end() {
     setTimeout(() => process.exit(0), 2000).unref();
     for (const one of open) await one.close();
