@@ -28,7 +28,7 @@ const HELP = `Usage: node bench/run.mjs [options]
   --warm-up SECONDS    before it                                                  (0.5)
   --against NAMES      parties that ratios refer to                               (floor)
   --profile DIRECTORY  write a CPU profile of every process
-  --json FILE          where the figures go                                       (bench/results/<scenario>.json)
+  --json FILE          where the figures go                                       (build/bench/<scenario>.json)
   --list               name the parties and their versions
 `;
 
@@ -220,9 +220,10 @@ console.log(`${machineLine(about)}\n\n${method}\n\n${partyLines.join('\n')}\n\n$
 
 const file =
   given.json === undefined
-    ? fileURLToPath(new URL(`./results/${scenarios.join('-')}.json`, import.meta.url))
+    ? fileURLToPath(new URL(`../build/bench/${scenarios.join('-')}.json`, import.meta.url))
     : resolve(given.json);
 await mkdir(dirname(file), { recursive: true });
+const { profileDirectory: _, ...durations } = timing;
 const figures = outcomes.map(({ cell: { party, ...cell }, runs, errors }) => ({
   ...cell,
   party: party.name,
@@ -231,6 +232,6 @@ const figures = outcomes.map(({ cell: { party, ...cell }, runs, errors }) => ({
 }));
 await writeFile(
   file,
-  `${JSON.stringify({ machine: about, rounds, timing, versions, absent, figures }, undefined, 2)}\n`,
+  `${JSON.stringify({ machine: about, rounds, ...durations, versions, absent, figures }, undefined, 2)}\n`,
 );
 if (outcomes.some(({ errors }) => errors.length > 0)) process.exitCode = 1;
