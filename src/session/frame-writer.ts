@@ -31,6 +31,7 @@ export class SharedFrame {
   readonly extensions: Uint8Array;
   readonly payload: Uint8Array;
   #wire: Uint8Array | undefined;
+  #asked = false;
 
   constructor(
     type: number,
@@ -54,17 +55,23 @@ export class SharedFrame {
     return HEADER_BYTES + this.extensions.length + this.payload.length;
   }
 
-  /** Length, header with id 0, extensions, payload. Made at the first use. */
-  get wire(): Uint8Array {
-    if (this.#wire === undefined) {
-      const wire = new Uint8Array(LENGTH_BYTES + this.bodyBytes);
-      writeUint32(wire, 0, this.bodyBytes);
-      writeHeader(wire, LENGTH_BYTES, this.type, this.flags, this.content, 0, this.channel, this.value);
-      wire.set(this.extensions, PREFIX_BYTES);
-      wire.set(this.payload, PREFIX_BYTES + this.extensions.length);
-      this.#wire = wire;
-    }
+  /**
+   * Length, header with id 0, extensions, payload; undefined at the first call. A frame that goes to one
+   * receiver only is written as it is, without this copy in between.
+   */
+  get wire(): Uint8Array | undefined {
+    if (this.#wire === undefined && this.#asked) this.#wire = this.#encode();
+    this.#asked = true;
     return this.#wire;
+  }
+
+  #encode(): Uint8Array {
+    const wire = new Uint8Array(LENGTH_BYTES + this.bodyBytes);
+    writeUint32(wire, 0, this.bodyBytes);
+    writeHeader(wire, LENGTH_BYTES, this.type, this.flags, this.content, 0, this.channel, this.value);
+    wire.set(this.extensions, PREFIX_BYTES);
+    wire.set(this.payload, PREFIX_BYTES + this.extensions.length);
+    return wire;
   }
 }
 
@@ -154,7 +161,8 @@ export class FrameWriter {
 
   /** Lays out a frame that goes to many. */
   shared(frame: SharedFrame, id: number): void {
-    if (frame.payload.length > COPY_BYTES_MAX || this.#large.length > 0) {
+    const wire = frame.payload.length > COPY_BYTES_MAX || this.#large.length > 0 ? undefined : frame.wire;
+    if (wire === undefined) {
       this.frame(
         frame.type,
         frame.flags,
@@ -167,7 +175,6 @@ export class FrameWriter {
       );
       return;
     }
-    const wire = frame.wire;
     const at = this.#reserve(wire.length);
     const slab = this.#slab as Uint8Array;
     slab.set(wire, at);
