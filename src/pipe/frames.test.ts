@@ -10,7 +10,7 @@ import {
   goodbyeFrame,
   helloFrame,
   MalformedFrame,
-  messageHead,
+  messageFrame,
   welcomeFrame,
 } from './frames.ts';
 
@@ -28,7 +28,7 @@ function decode(bytes: Buffer, cuts: readonly number[], maxMessageBytes = 1_000)
 }
 
 function message(seq: number, isText: boolean, id: string, payload: Buffer): Buffer {
-  return Buffer.concat([messageHead(seq, isText, id, payload.length), payload]);
+  return Buffer.concat(messageFrame(seq, isText, id, payload));
 }
 
 test('frames are read as they were written, however the bytes are cut', () => {
@@ -96,4 +96,10 @@ test('bytes that are no frame are refused: empty, unknown type, too short, an id
     [0, 255, 255, 255, 5, 0, 0, 0, 0, 0, 0],
   ];
   for (const bytes of bad) assert.throws(() => decode(Buffer.from(bytes), []), MalformedFrame, String(bytes));
+});
+
+test('a large payload is not copied, a small one travels behind its head', () => {
+  const large = Buffer.alloc(100_000);
+  assert.equal(messageFrame(1, true, 'id', large)[1], large);
+  assert.equal(messageFrame(1, true, 'id', Buffer.from('small')).length, 1);
 });

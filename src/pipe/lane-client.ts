@@ -7,7 +7,7 @@ import {
   FrameDecoder,
   type GoodbyeCode,
   helloFrame,
-  messageHead,
+  messageFrame,
   VERSION,
 } from './frames.ts';
 import type { LaneStream } from './lane-stream.ts';
@@ -45,8 +45,7 @@ export class LaneClient {
   }
 
   send(seq: number, isText: boolean, id: string, payload: Buffer): void {
-    this.#stream.write(messageHead(seq, isText, id, payload.length));
-    if (payload.length > 0) this.#stream.write(payload);
+    for (const part of messageFrame(seq, isText, id, payload)) this.#stream.write(part);
   }
 
   cancel(seq: number): void {
