@@ -1,9 +1,10 @@
 // The real PipeCom in both directions.
 
 import assert from 'node:assert/strict';
-import { existsSync, unlinkSync } from 'node:fs';
+import { existsSync, linkSync, renameSync, unlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { loadBinding } from '../../src/native/binding.ts';
 import { Pipe, PipeError, PipeSender, send } from '../../src/pipe/index.ts';
 import { type PipeFolder, pipeFolder } from '../integration/pipe-folder.ts';
 import { gate } from '../integration/pipe-listening.ts';
@@ -88,6 +89,22 @@ test('a callback of PipeCom that throws ends our send with a time-out, and the n
   });
   assert.equal(await send('old', 'good', { directory: folder }), true);
   assert.deepEqual(listener.messages, ['bad', 'good']);
+});
+
+test('a sender of ours that was killed while it replaced the FIFO leaves a listener that the next one finds', {
+  skip,
+}, async (t) => {
+  const { folder, listener } = await pythonListener(t);
+  await send('old', 'before', { directory: folder });
+  // What the killed one leaves: the FIFO in which the listener waits has lost its name to a new one.
+  const data = join(folder, 'old');
+  const lane = `${data}_${'0'.repeat(32)}`;
+  linkSync(data, `${lane}_down`);
+  assert.equal(loadBinding().pipe.mkfifo(`${lane}_up`, 0o600), 0);
+  renameSync(`${lane}_up`, data);
+  writeFileSync(`${data}_lock`, '!');
+  assert.equal(await send('old', 'after', { directory: folder }), true);
+  assert.deepEqual(listener.messages, ['before', 'after']);
 });
 
 test('the responses of a listener of PipeCom reach our listener', { skip }, async (t) => {
