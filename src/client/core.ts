@@ -10,7 +10,6 @@ import type { Contract } from '../protocol/contract.ts';
 import type { Message } from '../protocol/messages.ts';
 import { checkChannelName } from '../protocol/names.ts';
 import { encodePayload, decodePayload, type PayloadCodec } from '../protocol/payload.ts';
-import { SlabPool } from '../session/slab-pool.ts';
 import type { Wire } from '../transports/wire.ts';
 import type { PayloadReader, Pending } from './calls.ts';
 import { checkedHandler } from './checked-handler.ts';
@@ -62,7 +61,6 @@ export class ClientCore implements LinkOwner, LifecycleOwner, SubscriptionOwner 
   readonly #platform: Platform;
   readonly #queue: OfflineQueue<Link>;
   readonly #notified = new Map<string, Listeners<[Message]>>();
-  readonly #pool: SlabPool;
   readonly #turn: Turn;
   #connections = 0;
 
@@ -70,7 +68,6 @@ export class ClientCore implements LinkOwner, LifecycleOwner, SubscriptionOwner 
     this.settings = settings;
     this.#platform = platform;
     this.times = new Timekeeper(platform.clock, platform.setTimer);
-    this.#pool = new SlabPool(platform.allocate);
     this.#turn = new Turn(platform.defer);
     this.lifecycle = new Lifecycle(this, settings, platform, this.times);
     this.#queue = new OfflineQueue(settings.offlineQueueBytesMax);
@@ -250,14 +247,14 @@ export class ClientCore implements LinkOwner, LifecycleOwner, SubscriptionOwner 
   link(wire: Wire): Link {
     const { limits, heartbeatIntervalMs, protocol } = this.settings;
     const { allocate, uniqueId } = this.#platform;
-    const outflow = { pool: this.#pool, turn: this.#turn, congestedBytes: CONGESTED_BYTES };
+    const outflow = { pool: this.#platform.pool, turn: this.#turn, congestedBytes: CONGESTED_BYTES };
     if (protocol === 'json') return new LegacyLink(this, wire, { ...outflow, limits, allocate, uniqueId });
     const connection = new Connection(wire, {
       role: 'client',
       limits,
       heartbeatIntervalMs,
       allocate: this.#platform.allocate,
-      pool: this.#pool,
+      pool: this.#platform.pool,
       turn: this.#turn,
       clock: this.#platform.clock,
       congestedBytes: CONGESTED_BYTES,

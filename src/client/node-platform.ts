@@ -4,6 +4,7 @@ import { randomUUID } from 'node:crypto';
 import { connect as connectNet, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import { abortError, ipcError, type IPCError, toError } from '../base/errors.ts';
+import { SlabPool } from '../session/slab-pool.ts';
 import { StreamWire } from '../transports/stream-wire.ts';
 import { connectWebSocket } from '../transports/websocket-connect.ts';
 import type { Wire } from '../transports/wire.ts';
@@ -28,6 +29,7 @@ export const nodePlatform: Platform = {
     return () => clearTimeout(timer);
   },
   allocate: (bytes) => Buffer.allocUnsafeSlow(bytes),
+  pool: new SlabPool((bytes) => Buffer.allocUnsafeSlow(bytes)),
   warn: (error) => process.emitWarning(error),
 };
 

@@ -30,7 +30,7 @@ export interface ServeOptions {
 export const REQUEST_OPTIONS = ['timeout', 'signal'];
 export const SEND_REQUEST_OPTIONS = [...REQUEST_OPTIONS, 'nullOnTimeout'];
 const SUBSCRIBE_OPTIONS = ['policy', 'outboxBytesMax', 'creditBytes', 'retained', 'signal'];
-const DEFAULT_CREDIT_BYTES = 1024 * 1024;
+const DEFAULT_CREDIT_BYTES = 4 * 1024 * 1024;
 
 export function readRetain(options: PublishOptions): boolean {
   knownOptions('publish', options, ['retain']);

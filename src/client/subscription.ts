@@ -16,7 +16,7 @@ export interface SubscribeOptions {
   readonly policy?: OutboxPolicy;
   /** Bytes that the server keeps for this subscriber before the policy decides. Default: the server's. */
   readonly outboxBytesMax?: number;
-  /** Bytes that may be under way or not dealt with here. 1 KiB to 1 GiB. Default 1 MiB. */
+  /** Bytes that may be under way or not dealt with here. 1 KiB to 1 GiB. Default 4 MiB. */
   readonly creditBytes?: number;
   /** Begin with the kept last values of the channels. Default true. */
   readonly retained?: boolean;

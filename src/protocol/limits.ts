@@ -11,7 +11,7 @@ export interface Limits {
   readonly requestsMax: number;
   /** Messages of one connection that are being reassembled at a time, 1 to 1,000. Default 16. */
   readonly partialMessagesMax: number;
-  /** Bytes that a publisher may have under way on one channel, 1 KiB to 2^31-1. Default 1 MiB. */
+  /** Bytes that a publisher may have under way on one channel, 1 KiB to 2^31-1. Default 4 MiB. */
   readonly publishWindowBytes: number;
   /** Bytes that may be under way in one stream, 1 KiB to 2^31-1. Default 256 KiB. */
   readonly streamWindowBytes: number;
@@ -23,7 +23,7 @@ export const DEFAULT_LIMITS: Limits = {
   declaredChannelsMax: 10_000,
   requestsMax: 10_000,
   partialMessagesMax: 16,
-  publishWindowBytes: 1024 * 1024,
+  publishWindowBytes: 4 * 1024 * 1024,
   streamWindowBytes: 256 * 1024,
 };
 

@@ -75,7 +75,7 @@ export class Hub {
     );
     peer.addSubscriber(subscriber);
     acknowledge();
-    if (retained) for (const { message } of subscribed.retained) subscriber.offerRetained(message);
+    if (retained) for (const { message } of subscribed.retained) subscriber.offer(message.asRetained());
     if (subscribed.presence !== undefined) this.#announce([subscribed.presence]);
     this.#notice(peer, 'subscribe', subscriber.filter);
   }

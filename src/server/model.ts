@@ -11,7 +11,6 @@ import type { Frame } from '../protocol/codec.ts';
 import type { Message } from '../protocol/messages.ts';
 import type { OutboxPolicy } from '../protocol/policies.ts';
 import type { Deadline } from '../session/deadlines.ts';
-import type { SharedFrame } from '../session/frame-writer.ts';
 import type { PeerAddress } from '../transports/wire.ts';
 import type { Flow } from './flow.ts';
 import type { OutgoingCall } from './outgoing-call.ts';
@@ -145,8 +144,6 @@ export interface Subscriber {
   readonly waiting: boolean;
   /** Gives the message on or keeps it. True when the publishers of its channel must pause. */
   offer(publication: Publication): boolean;
-  /** A kept last value, for a subscription that has just begun. */
-  offerRetained(publication: Publication): void;
   /** Notes that publishers of this channel wait for this subscriber. */
   holdUp(flow: Flow): void;
   /** Writes what waits, as far as it goes; to be called whenever there may be room again. */
@@ -201,7 +198,7 @@ export interface Worker extends Peer {
 export interface NativeReceiver extends Peer {
   /** Tells the client once what a channel number of the server stands for. */
   declareOnce(number: number, name: string): void;
-  deliver(frame: SharedFrame, id: number): void;
+  deliver(publication: Publication, id: number): void;
   send(type: number, id: number, channel: number, value: number, payload?: Uint8Array): void;
   sendError(id: number, channel: number, error: IPCError): void;
 }

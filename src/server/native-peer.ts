@@ -7,7 +7,6 @@ import type { Frame } from '../protocol/codec.ts';
 import { CreditKind, FrameFlag, FrameType, frameTypeName } from '../protocol/frame-types.ts';
 import type { Message } from '../protocol/messages.ts';
 import { encodePayload } from '../protocol/payload.ts';
-import type { SharedFrame } from '../session/frame-writer.ts';
 import { CREDIT_OVERHEAD_BYTES, readFields, writeFields } from '../session/session.ts';
 import { Binding } from './binding.ts';
 import type { Context } from './context.ts';
@@ -24,6 +23,7 @@ import type {
 import { Operations } from './operations.ts';
 import type { OutgoingCall } from './outgoing-call.ts';
 import { BasePeer, type PeerFacts } from './peer.ts';
+import type { Publication } from './publication.ts';
 import { askPeer } from './peer-request.ts';
 
 /** Names that the peer may be told before it is asked to forget them all. */
@@ -259,9 +259,18 @@ export class NativePeer extends BasePeer implements ConnectionOwner, NativePubli
     this.#connection.touch();
   }
 
-  deliver(frame: SharedFrame, id: number): void {
-    this.#context.stats.messagesOut += 1;
-    this.#connection.writer.shared(frame, id);
+  deliver(publication: Publication, id: number): void {
+    const { content, channelNumber, payload, retained } = publication;
+    this.#hub.context.stats.messagesOut += 1;
+    this.#connection.writer.frame(
+      FrameType.DELIVERY,
+      retained ? FrameFlag.RETAIN : 0,
+      content,
+      id,
+      channelNumber,
+      0,
+      payload,
+    );
     this.#connection.touch();
   }
 

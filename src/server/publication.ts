@@ -3,10 +3,9 @@
 
 import { decodePayload } from '../protocol/payload.ts';
 import { TO_OLD } from '../protocol/old-payload.ts';
-import { ContentType, FrameFlag, FrameType, HEADER_BYTES } from '../protocol/frame-types.ts';
+import { ContentType, HEADER_BYTES } from '../protocol/frame-types.ts';
 import { encodeLegacy } from '../protocol/legacy-json.ts';
 import type { Message } from '../protocol/messages.ts';
-import { SharedFrame } from '../session/frame-writer.ts';
 
 /** Where ids and times come from, for those who need them. */
 export interface Labels {
@@ -21,12 +20,12 @@ export class Publication {
   readonly channelName: string;
   readonly content: number;
   readonly bytes: number;
+  /** This is a kept value, for a subscription that began after it was said. */
+  readonly retained: boolean;
   readonly #appId: string;
   readonly #labels: Labels;
   #payload: Uint8Array;
   #detached = false;
-  #frame: SharedFrame | undefined;
-  #retainedFrame: SharedFrame | undefined;
   #legacyBody: Uint8Array | undefined;
   /** The message of an old client: others of its kind get it as it was, with its id. */
   legacySource: Message | undefined;
@@ -38,6 +37,7 @@ export class Publication {
     payload: Uint8Array,
     appId: string,
     labels: Labels,
+    retained = false,
   ) {
     this.channelNumber = channelNumber;
     this.channelName = channelName;
@@ -47,29 +47,19 @@ export class Publication {
     this.#appId = appId;
     this.#labels = labels;
     this.legacySource = undefined;
+    this.retained = retained;
   }
 
   get payload(): Uint8Array {
     return this.#payload;
   }
 
-  /** The DELIVERY for native subscribers; they differ in the subscription id only. */
-  get frame(): SharedFrame {
-    this.#frame ??= new SharedFrame(FrameType.DELIVERY, 0, this.content, this.channelNumber, 0, this.#payload);
-    return this.#frame;
-  }
-
-  /** The same, marked as a kept value. */
-  get retainedFrame(): SharedFrame {
-    this.#retainedFrame ??= new SharedFrame(
-      FrameType.DELIVERY,
-      FrameFlag.RETAIN,
-      this.content,
-      this.channelNumber,
-      0,
-      this.#payload,
-    );
-    return this.#retainedFrame;
+  /** The same as a kept value. */
+  asRetained(): Publication {
+    const { channelNumber, channelName, content } = this;
+    const kept = new Publication(channelNumber, channelName, content, this.#payload, this.#appId, this.#labels, true);
+    kept.legacySource = this.legacySource;
+    return kept;
   }
 
   /** The JSON body for subscribers on the old protocol. */
@@ -94,7 +84,6 @@ export class Publication {
     if (this.#payload.length * 2 >= this.#payload.buffer.byteLength) return;
     // Not `slice`: on a Buffer that is a view.
     this.#payload = Uint8Array.prototype.slice.call(this.#payload);
-    this.#frame = undefined;
   }
 }
 

@@ -37,25 +37,26 @@ export class Publishing {
 
   /** A PUBLISH of a native client. Without middleware and handler no message object is made. */
   ofNative(peer: NativePublisher, binding: Binding, frame: Frame, bytes: number, now: number): void {
-    const done = (flow: Flow | undefined, error?: IPCError, receivers = 0): void => {
-      binding.consumed(bytes, flow);
-      if (error !== undefined) peer.publishFailed(frame, error);
-      else if (frame.id !== 0) peer.publishDone(frame, receivers);
-    };
     let channel: ServerChannel;
     try {
       channel = this.#bound(binding);
     } catch (thrown) {
-      done(undefined, thrown as IPCError);
+      binding.consumed(bytes, undefined);
+      peer.publishFailed(frame, thrown as IPCError);
       return;
     }
     const retain = (frame.flags & FrameFlag.RETAIN) !== 0 || channel.settings.retain;
     if (channel.middleware.all().length === 0 && channel.getHandler('publish') === undefined) {
       const publication = this.publication(channel, frame.content, frame.payload);
-      done(this.fanOut(channel, publication, retain), undefined, channel.receivers.length);
+      binding.consumed(bytes, this.fanOut(channel, publication, retain, this.#context.toEpoch(now)));
+      if (frame.id !== 0) peer.publishDone(frame, channel.receivers.length);
       return;
     }
-    this.#screenedPublish(channel, peer.publishMessage(frame, now), retain, done);
+    this.#screenedPublish(channel, peer.publishMessage(frame, now), retain, (flow, error, receivers = 0) => {
+      binding.consumed(bytes, flow);
+      if (error !== undefined) peer.publishFailed(frame, error);
+      else if (frame.id !== 0) peer.publishDone(frame, receivers);
+    });
   }
 
   /** A publish of an old client. */
@@ -94,18 +95,23 @@ export class Publishing {
   }
 
   /** Offers to every subscriber; gives the flow when one of them holds the publishers up. */
-  fanOut(channel: ServerChannel, publication: Publication, retain: boolean): Flow | undefined {
+  fanOut(
+    channel: ServerChannel,
+    publication: Publication,
+    retain: boolean,
+    now: number = this.#context.now(),
+  ): Flow | undefined {
     const context = this.#context;
     const application = context.applications.getApplication(channel.appId);
     if (application === undefined) return undefined;
-    const { channel: living, receivers } = publish(application, channel, publication, context.now(), retain);
+    const { channel: living, receivers } = publish(application, channel, publication, now, retain);
     for (let i = 0; i < receivers.length; i += 1) {
       const receiver = receivers[i] as Subscriber;
       if (!receiver.offer(publication)) continue;
       context.stats.slowConsumers += 1;
       receiver.holdUp(this.#flowOf(living));
     }
-    return this.#flows.get(living);
+    return this.#flows.size === 0 ? undefined : this.#flows.get(living);
   }
 
   publication(channel: ServerChannel, content: number, payload: Uint8Array): Publication {

@@ -5,7 +5,6 @@ import { ipcError } from '../base/errors.ts';
 import { FrameType } from '../protocol/frame-types.ts';
 import type { OutboxPolicy } from '../protocol/policies.ts';
 import { SendCredit } from '../session/credit.ts';
-import type { SharedFrame } from '../session/frame-writer.ts';
 import type { Flow } from './flow.ts';
 import type { LegacyReceiver, NativeReceiver, Peer, Subscriber } from './model.ts';
 import { Outbox } from './outbox.ts';
@@ -49,16 +48,10 @@ abstract class OutboxSubscriber implements Subscriber {
   /** Gives the message on or keeps it. True when the publishers of its channel must pause. */
   offer(publication: Publication): boolean {
     if (this.#outbox.empty && this.ready()) {
-      this.write(publication, publication.frame);
+      this.write(publication);
       return false;
     }
     return this.#wait(publication);
-  }
-
-  /** A kept last value, for a subscription that has just begun. */
-  offerRetained(publication: Publication): void {
-    if (this.#outbox.empty && this.ready()) this.write(publication, publication.retainedFrame);
-    else this.#wait(publication);
   }
 
   /** Notes that publishers of this channel wait for this subscriber. */
@@ -73,7 +66,7 @@ abstract class OutboxSubscriber implements Subscriber {
     while (!outbox.empty && this.ready()) {
       this.#tellLost();
       const publication = outbox.take() as Publication;
-      this.write(publication, publication.frame);
+      this.write(publication);
     }
     if (outbox.empty) this.#tellLost();
     if (this.#blocking.size > 0 && outbox.roomy) this.#release();
@@ -86,7 +79,7 @@ abstract class OutboxSubscriber implements Subscriber {
   }
 
   protected abstract ready(): boolean;
-  protected abstract write(publication: Publication, frame: SharedFrame): void;
+  protected abstract write(publication: Publication): void;
   protected abstract writeLost(count: number): void;
 
   #wait(publication: Publication): boolean {
@@ -142,10 +135,10 @@ export class NativeSubscriber extends OutboxSubscriber {
     return (this.#credit === undefined || this.#credit.open) && !this.connection.congested;
   }
 
-  protected override write(publication: Publication, frame: SharedFrame): void {
+  protected override write(publication: Publication): void {
     this.connection.declareOnce(publication.channelNumber, publication.channelName);
     this.#credit?.spend(publication.bytes);
-    this.connection.deliver(frame, this.id);
+    this.connection.deliver(publication, this.id);
   }
 
   protected override writeLost(count: number): void {

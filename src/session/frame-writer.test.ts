@@ -7,7 +7,7 @@ import fc from 'fast-check';
 import type { Frame } from '../protocol/codec.ts';
 import { FrameFlag, FrameType } from '../protocol/frame-types.ts';
 import { DEFAULT_LIMITS, FRAGMENT_BYTES } from '../protocol/limits.ts';
-import { FrameWriter, SharedFrame } from './frame-writer.ts';
+import { FrameWriter } from './frame-writer.ts';
 import { Session } from './session.ts';
 import { SLAB_BYTES, SlabPool } from './slab-pool.ts';
 
@@ -107,25 +107,6 @@ test('a small frame of another channel passes a large one; one of the same chann
   assert.deepEqual(
     receive(bytes, [bytes.length]).map((frame) => frame.id),
     [3, 1, 2],
-  );
-});
-
-test('a frame for many differs in its id only', () => {
-  const writer = new FrameWriter(new SlabPool());
-  for (const payload of [patterned(50, 3), patterned(20_000, 3)]) {
-    const shared = new SharedFrame(FrameType.PUBLISH, 0, 1, 4, 0, payload);
-    writer.shared(shared, 10);
-    writer.shared(shared, 11);
-  }
-  const frames = receive(drain(writer, SLAB_BYTES), [SLAB_BYTES]);
-  assert.deepEqual(
-    frames.map((frame) => [frame.id, frame.channel, frame.payloadBytes]),
-    [
-      [10, 4, 50],
-      [11, 4, 50],
-      [10, 4, 20_000],
-      [11, 4, 20_000],
-    ],
   );
 });
 

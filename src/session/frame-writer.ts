@@ -20,61 +20,6 @@ export interface Batch {
   readonly bytes: number;
 }
 
-/** A frame that goes to many: encoded once, only the 4 bytes of `id` differ for each receiver. */
-export class SharedFrame {
-  readonly type: number;
-  readonly flags: number;
-  readonly content: number;
-  readonly channel: number;
-  readonly value: number;
-  /** Extension block and payload. */
-  readonly extensions: Uint8Array;
-  readonly payload: Uint8Array;
-  #wire: Uint8Array | undefined;
-  #asked = false;
-
-  constructor(
-    type: number,
-    flags: number,
-    content: number,
-    channel: number,
-    value: number,
-    payload: Uint8Array,
-    extensions: Uint8Array = EMPTY,
-  ) {
-    this.type = type;
-    this.flags = extensions.length > 0 ? flags | FrameFlag.EXTENSIONS : flags;
-    this.content = content;
-    this.channel = channel;
-    this.value = value;
-    this.payload = payload;
-    this.extensions = extensions;
-  }
-
-  get bodyBytes(): number {
-    return HEADER_BYTES + this.extensions.length + this.payload.length;
-  }
-
-  /**
-   * Length, header with id 0, extensions, payload; undefined at the first call. A frame that goes to one
-   * receiver only is written as it is, without this copy in between.
-   */
-  get wire(): Uint8Array | undefined {
-    if (this.#wire === undefined && this.#asked) this.#wire = this.#encode();
-    this.#asked = true;
-    return this.#wire;
-  }
-
-  #encode(): Uint8Array {
-    const wire = new Uint8Array(LENGTH_BYTES + this.bodyBytes);
-    writeUint32(wire, 0, this.bodyBytes);
-    writeHeader(wire, LENGTH_BYTES, this.type, this.flags, this.content, 0, this.channel, this.value);
-    wire.set(this.extensions, PREFIX_BYTES);
-    wire.set(this.payload, PREFIX_BYTES + this.extensions.length);
-    return wire;
-  }
-}
-
 /** A body that goes out in pieces, and the frames that must not pass it. */
 interface LargeBody {
   readonly number: number;
@@ -157,28 +102,6 @@ export class FrameWriter {
     } else {
       this.#part(payload);
     }
-  }
-
-  /** Lays out a frame that goes to many. */
-  shared(frame: SharedFrame, id: number): void {
-    const wire = frame.payload.length > COPY_BYTES_MAX || this.#large.length > 0 ? undefined : frame.wire;
-    if (wire === undefined) {
-      this.frame(
-        frame.type,
-        frame.flags,
-        frame.content,
-        id,
-        frame.channel,
-        frame.value,
-        frame.payload,
-        frame.extensions,
-      );
-      return;
-    }
-    const at = this.#reserve(wire.length);
-    const slab = this.#slab as Uint8Array;
-    slab.set(wire, at);
-    writeUint32(slab, at + LENGTH_BYTES + 4, id);
   }
 
   /** Lays out a body as it is, with its length before it: the old JSON protocol. */

@@ -9,6 +9,7 @@ import { allocatePlain, FrameCutter } from '../../src/protocol/frame.ts';
 import { FrameType, LENGTH_BYTES } from '../../src/protocol/frame-types.ts';
 import { writeFields } from '../../src/session/session.ts';
 import { memoryWirePair } from '../../src/transports/memory-wire.ts';
+import { SlabPool } from '../../src/session/slab-pool.ts';
 import type { Wire } from '../../src/transports/wire.ts';
 
 export const WELCOME = {
@@ -118,6 +119,7 @@ export function script(options: ClientOptions = {}): Script {
       };
     },
     allocate: allocatePlain,
+    pool: new SlabPool(allocatePlain),
     warn: () => {},
   };
   return {
