@@ -9,31 +9,36 @@
 
 namespace isthmus::shm {
 
-// send(handle, bytes, whole, resume, lockMs) -> status
+// A sender does not hold its event loop longer than this for the lock.
+static constexpr uint64_t kLockNs = 20 * 1000000;
+
+enum SendFlag : int32_t { kWhole = 1, kResume = 2 };
+
+// send(handle, bytes, flags) -> status
 napi_value send(napi_env env, napi_callback_info info) {
-  Arguments<5> args(env, info);
+  Arguments<3> args(env, info);
   Handle* handle = handle_of(env, args.at[0]);
   if (!handle) return integer(env, -EBADF);
   Bytes bytes = bytes_of(env, args.at[1]);
+  const int32_t flags = args.int32(2);
   Outgoing& out = handle->outgoing;
-  if (!args.boolean(3) || out.bytes != bytes.length) out = Outgoing();
+  if (!(flags & kResume) || out.bytes != bytes.length) out = Outgoing();
   out.data = bytes.data;
   out.bytes = bytes.length;
-  return integer(env, handle->channel.send(out, static_cast<uint64_t>(args.int32(4)) * 1000000, args.boolean(2)));
+  return integer(env, handle->channel.send(out, kLockNs, flags & kWhole));
 }
 
-// sendBatch(handle, slab, from, to, lockMs) -> status; the block says how many records and bytes went
+// sendBatch(handle, slab, bytes) -> status; the block says how many records and bytes went
 napi_value send_batch(napi_env env, napi_callback_info info) {
-  Arguments<5> args(env, info);
+  Arguments<3> args(env, info);
   Handle* handle = handle_of(env, args.at[0]);
   if (!handle) return integer(env, -EBADF);
   Bytes slab = bytes_of(env, args.at[1]);
-  const int64_t from = args.int64(2), to = args.int64(3);
-  if (from < 0 || to < from || static_cast<uint64_t>(to) > slab.length) return integer(env, -EINVAL);
+  const int64_t bytes = args.int64(2);
+  if (bytes < 0 || static_cast<uint64_t>(bytes) > slab.length) return integer(env, -EINVAL);
   uint32_t sent = 0;
   uint64_t used = 0;
-  Status status = handle->channel.send_batch(slab.data + from, static_cast<uint64_t>(to - from),
-                                             static_cast<uint64_t>(args.int32(4)) * 1000000, sent, used);
+  Status status = handle->channel.send_batch(slab.data, static_cast<uint64_t>(bytes), kLockNs, sent, used);
   handle->block[kCount] = sent;
   handle->block[kUsed] = static_cast<double>(used);
   return integer(env, status);

@@ -47,8 +47,9 @@ export interface ShmNative {
     peerName: string,
   ): ShmHandle | number;
   close(handle: ShmHandle): void;
-  send(handle: ShmHandle, bytes: Uint8Array, whole: boolean, resume: boolean, lockMs: number): number;
-  sendBatch(handle: ShmHandle, slab: Uint8Array, from: number, to: number, lockMs: number): number;
+  /** `flags`: 1 whole or not at all, 2 go on with the message of which a part is sent. */
+  send(handle: ShmHandle, bytes: Uint8Array, flags: number): number;
+  sendBatch(handle: ShmHandle, slab: Uint8Array, bytes: number): number;
   setSlab(handle: ShmHandle, slab: Uint8Array): number;
   receiveBatch(handle: ShmHandle, offset: number, max: number): number;
   receiveInto(handle: ShmHandle, bytes: Uint8Array): number;

@@ -144,6 +144,8 @@ export class Receiver {
       for (let given = 1; this.#wanted; given++) {
         const data = this.take();
         if (data === undefined) {
+          // A sender that goes on sending would otherwise ring for every message.
+          if (this.#spins()) continue;
           this.#bell.listen(WAIT.data, this.#pump, this.#keepAlive);
           if (this.#options.wait === 'busy') this.#later();
           else if (this.#bell.arm(WAIT.data)) continue;

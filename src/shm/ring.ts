@@ -17,8 +17,7 @@ const BLOCK_PLACES = 8;
 
 const FLAG = { latest: 1, group: 2, anyPolicy: 4, mustExist: 8, anyType: 16, echo: 32 } as const;
 
-/** A sender does not wait longer than this for the lock while an event loop stands still, in ms. */
-const LOCK_MS = 20;
+const SEND = { whole: 1, resume: 2 } as const;
 
 /** The functions of the addon, or `SYSTEM_NO_ADDON` where it or its platform layer is missing. */
 export function shmNative(): ShmNative {
@@ -102,10 +101,10 @@ export class Ring {
   }
 
   send(bytes: Uint8Array, whole: boolean, resume: boolean): number {
-    return this.#native.send(this.#handle, bytes, whole, resume, LOCK_MS);
+    return this.#native.send(this.#handle, bytes, (whole ? SEND.whole : 0) | (resume ? SEND.resume : 0));
   }
-  sendBatch(slab: Uint8Array, from: number, to: number): number {
-    return this.#native.sendBatch(this.#handle, slab, from, to, LOCK_MS);
+  sendBatch(slab: Uint8Array, bytes: number): number {
+    return this.#native.sendBatch(this.#handle, slab, bytes);
   }
   setSlab(slab: Uint8Array): void {
     this.#native.setSlab(this.#handle, slab);

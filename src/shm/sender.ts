@@ -85,6 +85,10 @@ export class Sender {
     for (let item = this.#waiting.first; item; item = this.#waiting.first) {
       try {
         if (!this.#attempt(item)) {
+          if (this.#ring.spin(WAIT.space, SPIN_MICROS) && this.#attempt(item)) {
+            this.#waiting.resolveFirst();
+            continue;
+          }
           this.#bell.listen(WAIT.space, this.#pump, true);
           if (this.#bell.arm(WAIT.space)) continue;
           return;
@@ -147,7 +151,7 @@ export class Sender {
     while (this.#waiting.size === 0 && sent < messages.length) {
       const { bytes, count } = this.#pack(messages, sent);
       if (count === 0) break;
-      const status = this.#ring.sendBatch(this.#slab, 0, bytes);
+      const status = this.#ring.sendBatch(this.#slab, bytes);
       sent += this.#ring.count;
       if (status === STATUS.full || status === STATUS.busy) break;
       if (status !== STATUS.ok) throw this.#ring.error('send', status);
