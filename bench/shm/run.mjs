@@ -15,7 +15,12 @@ import { parseArgs } from 'node:util';
 /** @typedef {import('./party.mjs').Task} Task */
 
 const { values: flags } = parseArgs({
-  options: { seconds: { type: 'string' }, runs: { type: 'string' }, only: { type: 'string' }, sizes: { type: 'string' } },
+  options: {
+    seconds: { type: 'string' },
+    runs: { type: 'string' },
+    only: { type: 'string' },
+    sizes: { type: 'string' },
+  },
 });
 const seconds = Number(flags.seconds ?? 1);
 const chosen = flags.sizes?.split(',').map(Number);
@@ -62,15 +67,20 @@ const nameFor = (way) => (way.startsWith('socket') ? join(folder, `s${serial++}`
 
 /** Deliveries a second, summed over the receivers. @param {string} way @param {number} bytes @param {number} senders @param {number} receivers */
 async function throughput(way, bytes, senders, receivers) {
-  if (way === 'C++') return Number(spawnSync(ring, [String(bytes), String(receivers), String(seconds)], { timeout: 30_000 }).stdout);
+  if (way === 'C++')
+    return Number(spawnSync(ring, [String(bytes), String(receivers), String(seconds)], { timeout: 30_000 }).stdout);
   const name = nameFor(way);
   const base = { way, bytes, seconds, senders, receivers, wait: 'spin' };
   const socket = way.startsWith('socket');
-  const sinks = Array.from({ length: receivers }, (_, i) =>
-    new Party(/** @type {Task} */ ({ ...base, role: 'receive', name: socket ? `${name}.${i}` : name })),
+  const sinks = Array.from(
+    { length: receivers },
+    (_, i) => new Party(/** @type {Task} */ ({ ...base, role: 'receive', name: socket ? `${name}.${i}` : name })),
   );
   await Promise.all(sinks.map((sink) => sink.says('ready')));
-  const sources = Array.from({ length: senders }, () => new Party(/** @type {Task} */ ({ ...base, role: 'send', name })));
+  const sources = Array.from(
+    { length: senders },
+    () => new Party(/** @type {Task} */ ({ ...base, role: 'send', name })),
+  );
   await Promise.all(sources.map((source) => source.says('sent')));
   for (const sink of sinks) sink.tell('report');
   const reports = await Promise.all(sinks.map((sink) => sink.says('count')));
@@ -91,7 +101,8 @@ async function roundtrip(way, wait) {
 }
 
 const median = (/** @type {number[]} */ values) => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0;
-const show = (/** @type {number} */ n) => (n >= 1e6 ? `${(n / 1e6).toFixed(2)} M` : n >= 1e4 ? `${Math.round(n / 1e3)} k` : String(Math.round(n)));
+const show = (/** @type {number} */ n) =>
+  n >= 1e6 ? `${(n / 1e6).toFixed(2)} M` : n >= 1e4 ? `${Math.round(n / 1e3)} k` : String(Math.round(n));
 const wanted = (/** @type {string} */ part) => only === undefined || only.includes(part);
 
 /** @param {string} title @param {readonly string[]} ways @param {readonly number[]} allSizes @param {number} senders @param {number} receivers */
@@ -122,17 +133,40 @@ async function table(title, ways, allSizes, senders, receivers) {
 
 const ring = join(folder, 'ring');
 const root = fileURLToPath(new URL('../..', import.meta.url));
-const built = spawnSync('sh', ['-c', `"\${CXX:-c++}" -std=c++17 -O2 -DNDEBUG -pthread native/ring/*.cc native/platform/*.cc bench/shm/ring.cc -o "${ring}"`], { cwd: root, stdio: 'inherit' });
+const built = spawnSync(
+  'sh',
+  [
+    '-c',
+    `"\${CXX:-c++}" -std=c++17 -O2 -DNDEBUG -pthread native/ring/*.cc native/platform/*.cc bench/shm/ring.cc -o "${ring}"`,
+  ],
+  { cwd: root, stdio: 'inherit' },
+);
 const cpp = built.status === 0 ? ['C++'] : [];
-console.log(`Node ${process.version}, ${cpus().length} × ${cpus()[0]?.model ?? 'unknown'}, ${runs} runs of ${seconds} s, medians`);
+console.log(
+  `Node ${process.version}, ${cpus().length} × ${cpus()[0]?.model ?? 'unknown'}, ${runs} runs of ${seconds} s, medians`,
+);
 
-if (wanted('oneway')) await table('1 → 1', [...cpp, 'shm', 'shm batch', 'shm await', 'shm view', 'socket', 'socket batch'], [0, 64, 1024, 65_536, 1_048_576], 1, 1);
-if (wanted('fanout')) await table('1 → 4, deliveries', [...cpp, 'shm', 'shm batch', 'socket', 'socket batch'], [64, 1024, 65_536], 1, 4);
-if (wanted('fanout')) await table('1 → 10, deliveries', [...cpp, 'shm', 'shm batch', 'socket', 'socket batch'], [64, 1024, 65_536], 1, 10);
+if (wanted('oneway'))
+  await table(
+    '1 → 1',
+    [...cpp, 'shm', 'shm batch', 'shm await', 'shm view', 'socket', 'socket batch'],
+    [0, 64, 1024, 65_536, 1_048_576],
+    1,
+    1,
+  );
+if (wanted('fanout'))
+  await table('1 → 4, deliveries', [...cpp, 'shm', 'shm batch', 'socket', 'socket batch'], [64, 1024, 65_536], 1, 4);
+if (wanted('fanout'))
+  await table('1 → 10, deliveries', [...cpp, 'shm', 'shm batch', 'socket', 'socket batch'], [64, 1024, 65_536], 1, 10);
 if (wanted('fanin')) await table('4 → 1', ['shm', 'shm batch'], [64, 1024], 4, 1);
 if (wanted('roundtrip')) {
   console.log('\n### Round trip, 64 B\n\n| way | p50 µs | p99 µs |\n|---|---|---|');
-  for (const [way, wait] of /** @type {const} */ ([['shm', 'busy'], ['shm', 'spin'], ['shm', 'sleep'], ['socket', 'sleep']])) {
+  for (const [way, wait] of /** @type {const} */ ([
+    ['shm', 'busy'],
+    ['shm', 'spin'],
+    ['shm', 'sleep'],
+    ['socket', 'sleep'],
+  ])) {
     const { p50, p99 } = await roundtrip(way, wait);
     console.log(`| ${way}${way === 'shm' ? `, ${wait}` : ''} | ${p50?.toFixed(1)} | ${p99?.toFixed(1)} |`);
   }
@@ -140,7 +174,18 @@ if (wanted('roundtrip')) {
 if (wanted('idle')) {
   console.log('\n### A receiver that waits\n\n| mode | processor, % of one |\n|---|---|');
   for (const wait of /** @type {const} */ (['sleep', 'spin', 'busy'])) {
-    const party = new Party(/** @type {Task} */ ({ role: 'idle', way: 'shm', wait, name: nameFor('shm'), bytes: 0, seconds: 2, senders: 1, receivers: 1 }));
+    const party = new Party(
+      /** @type {Task} */ ({
+        role: 'idle',
+        way: 'shm',
+        wait,
+        name: nameFor('shm'),
+        bytes: 0,
+        seconds: 2,
+        senders: 1,
+        receivers: 1,
+      }),
+    );
     console.log(`| ${wait} | ${(await party.says('cpuPercent'))['cpuPercent']?.toFixed(2)} |`);
     party.end();
   }
