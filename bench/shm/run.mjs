@@ -91,9 +91,9 @@ async function throughput(way, bytes, senders, receivers) {
 /** @param {string} way @param {'sleep' | 'spin' | 'busy'} wait */
 async function roundtrip(way, wait) {
   const task = { way, wait, bytes: 64, seconds, senders: 1, receivers: 1, name: nameFor(way) };
-  const answering = new Party(/** @type {Task} */ ({ ...task, role: 'answer' }));
+  const answering = new Party({ ...task, role: 'answer' });
   await answering.says('ready');
-  const asking = new Party(/** @type {Task} */ ({ ...task, role: 'ask' }));
+  const asking = new Party({ ...task, role: 'ask' });
   const times = await asking.says('p50');
   answering.end();
   asking.end();
@@ -174,18 +174,16 @@ if (wanted('roundtrip')) {
 if (wanted('idle')) {
   console.log('\n### A receiver that waits\n\n| mode | processor, % of one |\n|---|---|');
   for (const wait of /** @type {const} */ (['sleep', 'spin', 'busy'])) {
-    const party = new Party(
-      /** @type {Task} */ ({
-        role: 'idle',
-        way: 'shm',
-        wait,
-        name: nameFor('shm'),
-        bytes: 0,
-        seconds: 2,
-        senders: 1,
-        receivers: 1,
-      }),
-    );
+    const party = new Party({
+      role: 'idle',
+      way: 'shm',
+      wait,
+      name: nameFor('shm'),
+      bytes: 0,
+      seconds: 2,
+      senders: 1,
+      receivers: 1,
+    });
     console.log(`| ${wait} | ${(await party.says('cpuPercent'))['cpuPercent']?.toFixed(2)} |`);
     party.end();
   }

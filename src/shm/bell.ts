@@ -15,6 +15,9 @@ export class Bell {
   readonly #listeners: ((() => void) | undefined)[] = [undefined, undefined, undefined];
   readonly #keepsAlive = [false, false, false];
   #socket: Socket | undefined;
+  /** The socket that was told last whether to hold the process, and what it was told. */
+  #holder: Socket | undefined;
+  #holds = false;
   #guard: NodeJS.Timeout | undefined;
   #failed = false;
   #closed = false;
@@ -108,9 +111,13 @@ export class Bell {
 
   #reference(): void {
     const alive = this.#keepsAlive.some(Boolean);
+    if (this.#socket && (this.#holder !== this.#socket || this.#holds !== alive)) {
+      this.#holder = this.#socket;
+      this.#holds = alive;
+      if (alive) this.#socket.ref();
+      else this.#socket.unref();
+    }
     // Without a socket the timer has to hold the process.
-    if (alive) this.#socket?.ref();
-    else this.#socket?.unref();
     if (alive && !this.#socket) this.#guard?.ref();
     else this.#guard?.unref();
   }

@@ -41,6 +41,7 @@ const PRESENCE_EVENTS = new Set<unknown>(['join', 'leave', 'death']);
 
 /**
  * A handle on a shared-memory channel. It is connected when it has been made. Every thread makes its own.
+ * The mode is made of the flags of `ConnMode`, added up; default: both.
  *
  * Order: all receivers get the messages of all senders in one and the same order, each from the moment it
  * joined; the messages of one handle come in the order in which it sent them.
@@ -62,7 +63,7 @@ export class IPCChannel extends EventEmitter<ShmChannelEvents> {
   #session: ShmSession | undefined;
   #closed = false;
 
-  constructor(type: ChannelType, name: string, mode: ConnMode = ConnMode.BOTH, options: ShmChannelOptions = {}) {
+  constructor(type: ChannelType, name: string, mode: number = ConnMode.BOTH, options: ShmChannelOptions = {}) {
     super();
     this.type = checkType(type);
     encodeName(name);
@@ -94,9 +95,9 @@ export class IPCChannel extends EventEmitter<ShmChannelEvents> {
   }
 
   /** Joins again after `disconnect`, or with another mode. Nothing happens when it is connected that way already. */
-  connect(mode: ConnMode = this.#mode): void {
+  connect(flags: number = this.#mode): void {
     if (this.#closed) throw closedError('open', this.name);
-    checkMode(mode);
+    const mode = checkMode(flags);
     if (this.#session && mode === this.#mode) return;
     this.disconnect();
     const session = new ShmSession(this.name, this.type, mode, this.#options);
