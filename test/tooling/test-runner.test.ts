@@ -67,4 +67,10 @@ describe('the exit code', () => {
       ),
     );
   }
+
+  test('forgives what may be skipped, and nothing else', () => {
+    const of = (skipped: string[]): number => verdict({ code: 0, skipped }, true, () => undefined, 'no peer');
+    assert.equal(of(['a (no peer)']), 0);
+    assert.equal(of(['a (no peer)', 'b']), 1);
+  });
 });
