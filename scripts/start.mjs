@@ -6,7 +6,9 @@ import { pathToFileURL } from 'node:url';
 import { buildDist, isDistStale } from './build.mjs';
 import { ROOT } from './project.mjs';
 
-if (isDistStale() && !(await buildDist())) {
+const stale = isDistStale();
+if (stale) console.error('Building; this takes a moment.');
+if (stale && !(await buildDist())) {
   process.exitCode = 1;
 } else {
   const command = join(ROOT, 'dist', 'cli', 'main.js');

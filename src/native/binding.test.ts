@@ -45,10 +45,10 @@ test('a file that is no addon, and an addon of another version, are SYSTEM_NO_AD
   }
 });
 
-test('the prebuilt addon comes before the local one', () => {
+test('the addon built in this checkout comes before the prebuilt one, which may be older', () => {
   const [first, second] = addonCandidates();
-  assert.match(first ?? '', /prebuilds/);
-  assert.match(second ?? '', /build.native/);
+  assert.match(first ?? '', /build.native/);
+  assert.match(second ?? '', /prebuilds/);
 });
 
 test('the addon makes a FIFO, and gives the negative errno when it cannot', {

@@ -23,7 +23,7 @@ export const INTERFACE_VERSION = 1;
 let loaded: NativeBinding | undefined;
 
 /**
- * Gives the addon: the prebuilt one of this platform, else the one that was built in this checkout.
+ * Gives the addon: the one that was built in this checkout, else the prebuilt one of this platform.
  * `ISTHMUS_ADDON` names another file, for those who build their own.
  *
  * @throws IPCError `SYSTEM_NO_ADDON` when there is none, or when it is of another version.
@@ -38,7 +38,8 @@ export function addonCandidates(): string[] {
   const named = process.env['ISTHMUS_ADDON'];
   if (named !== undefined && named !== '') return [named];
   const root = packageRoot();
-  return [join(root, 'prebuilds', platformName(), 'isthmus.node'), join(root, 'build', 'native', 'isthmus.node')];
+  // What was packed once must not hide what was built since; an installed package has prebuilt ones alone.
+  return [join(root, 'build', 'native', 'isthmus.node'), join(root, 'prebuilds', platformName(), 'isthmus.node')];
 }
 
 /** Loads the first candidate that exists. Apart from `loadBinding` so that it can be tested. */
@@ -61,7 +62,7 @@ export function load(candidates: readonly string[]): NativeBinding {
   }
   throw ipcError(
     'SYSTEM_NO_ADDON',
-    `there is no native addon for ${platformName()}; in a checkout, run "npm run build:native"`,
+    `there is no native addon for ${platformName()}, which shared memory and named pipes need; in a checkout, run "npm run build:native", elsewhere name one with ISTHMUS_ADDON`,
     {
       details: { platform: platformName(), looked: candidates },
     },

@@ -13,6 +13,8 @@ import { channelSettings } from '../../src/broker/channel-options.ts';
 import { readClientOptions } from '../../src/client/options.ts';
 import { serverSettings } from '../../src/server/options.ts';
 import { IPCServer } from '../../src/server/server.ts';
+import { resolvePipeOptions } from '../../src/pipe/pipe-options.ts';
+import { resolveOptions } from '../../src/shm/options.ts';
 import { documentedDefault, documentedNumber, documentedRange } from './documented-ranges.ts';
 
 type Settings = Readonly<Record<string, unknown>>;
@@ -24,6 +26,8 @@ const DOORS: Readonly<Record<string, (options: Settings) => object>> = {
   Limits: (options) => serverSettings({ limits: options }).limits,
   ApplicationOptions: (options) => applicationSettings(options),
   ChannelOptions: (options) => channelSettings(options),
+  ShmChannelOptions: (options) => resolveOptions(options),
+  PipeOptions: (options) => resolvePipeOptions(options),
 };
 
 /** Types whose options are checked where they are used, by the tests of that place. */
@@ -33,6 +37,10 @@ const CHECKED_ELSEWHERE: Readonly<Record<string, string>> = {
   ChannelPublishOptions: 'checked with each publish',
   RequestOptions: 'checked with each request',
   SendRequestOptions: 'checked with each request',
+  SendOptions: 'checked by send()',
+  SendToOptions: 'checked by sendTo()',
+  PipeSenderOptions: 'checked with each send of the sender',
+  ShmWaitOptions: 'checked with each wait',
   ServeOptions: 'checked by serve()',
   StopOptions: 'checked by stop()',
   SubscribeOptions: 'checked by subscribe()',
@@ -95,8 +103,9 @@ describe('what documents say about options', () => {
       continue;
     }
     for (const row of rows) {
-      if (row.type === 'number') test(`${name}.${row.option}: range and default`, () => checkNumber(row, door));
-      if (row.type === 'boolean') test(`${name}.${row.option}: default`, () => checkFlag(row, door));
+      const type = row.type.replace(' | undefined', '');
+      if (type === 'number') test(`${name}.${row.option}: range and default`, () => checkNumber(row, door));
+      if (type === 'boolean') test(`${name}.${row.option}: default`, () => checkFlag(row, door));
     }
   }
 });
