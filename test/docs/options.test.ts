@@ -103,7 +103,7 @@ describe('what documents say about options', () => {
       continue;
     }
     for (const row of rows) {
-      const type = row.type.replace(' | undefined', '');
+      const type = row.type.replace(/ \\?\| undefined$/, '');
       if (type === 'number') test(`${name}.${row.option}: range and default`, () => checkNumber(row, door));
       if (type === 'boolean') test(`${name}.${row.option}: default`, () => checkFlag(row, door));
     }
