@@ -20,8 +20,10 @@ export const nodePlatform: Platform = {
   now: () => Date.now(),
   uniqueId: () => randomUUID(),
   random: () => Math.random(),
+  // After the callbacks and promises of this turn; setImmediate would add a round of the event loop to each
+  // round trip.
   defer: (run) => {
-    setImmediate(run);
+    process.nextTick(run);
   },
   setTimer: (delayMs, run, keepsProcessAlive) => {
     const timer = setTimeout(run, delayMs);

@@ -10,7 +10,7 @@ export class Turn {
   #waiting: Flushable[] = [];
   readonly #run: () => void;
 
-  /** `defer` runs its argument when the present turn has ended: `setImmediate` in Node. */
+  /** `defer` runs its argument when the present turn has ended: `process.nextTick` in Node. */
   constructor(defer: (run: () => void) => void) {
     this.#defer = defer;
     this.#run = () => {
