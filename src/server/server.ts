@@ -93,7 +93,7 @@ export class IPCServer extends EventEmitter<ServerEvents> {
       heartbeatIntervalMs,
       allocate: (size) => Buffer.allocUnsafe(size),
       pool: new SlabPool((size) => Buffer.allocUnsafeSlow(size)),
-      turn: new Turn(process.nextTick),
+      turn: new Turn((run) => process.nextTick(run)),
       congestedBytes: CONGESTED_BYTES,
       clock,
     };
