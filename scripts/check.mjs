@@ -42,7 +42,7 @@ const STEPS = [
 /** Runs one step and prints its line. True when it passed. */
 async function runStep(/** @type {Step} */ step) {
   const start = performance.now();
-  const { code, output } = await capture(step.command, step.args);
+  const { code, output } = await capture(step.command, step.args, { env: { ...process.env, NO_COLOR: '1' } });
   const seconds = ((performance.now() - start) / 1000).toFixed(1);
   console.log(`${code === 0 ? 'ok  ' : 'FAIL'} ${step.name.padEnd(22)} ${seconds.padStart(5)} s`);
   if (code !== 0 && step.quiet !== true) console.log(output.trimEnd().replaceAll(/^/gm, '     '));

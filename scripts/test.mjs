@@ -28,7 +28,7 @@ function asCompiled(/** @type {string} */ pattern) {
  * Runs node's test runner once over the files. Its output passes through untouched.
  * @param {readonly string[]} files paths below build/
  * @param {readonly string[]} nodeOptions
- * @returns {Promise<{ code: number, skipped: string[] }>}
+ * @returns {Promise<{ code: number, skipped: string[], failed: string[] }>}
  */
 export async function runTests(files, nodeOptions) {
   const folder = mkdtempSync(join(tmpdir(), 'isthmus-test-'));
@@ -42,22 +42,29 @@ export async function runTests(files, nodeOptions) {
       `--test-timeout=${TEST_TIMEOUT_MS}`,
       `--test-reporter=${reporter}`,
       '--test-reporter-destination=stdout',
-      `--test-reporter=${new URL('skip-reporter.mjs', import.meta.url).href}`,
+      `--test-reporter=${new URL('verdict-reporter.mjs', import.meta.url).href}`,
       `--test-reporter-destination=${record}`,
       ...nodeOptions,
       ...files.map((file) => join(ROOT, 'build', file)),
     ]);
-    const lines = readFileSync(record, 'utf8').split('\n');
-    return { code, skipped: lines.filter((line) => line !== '').map((line) => String(JSON.parse(line))) };
+    const lines = readFileSync(record, 'utf8')
+      .split('\n')
+      .filter((line) => line !== '');
+    const entries = lines.map((line) => /** @type {string | { failed: string }} */ (JSON.parse(line)));
+    return {
+      code,
+      skipped: entries.filter((entry) => typeof entry === 'string'),
+      failed: entries.flatMap((entry) => (typeof entry === 'string' ? [] : [entry.failed])),
+    };
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
 }
 
 /**
- * The exit code that a run deserves; what was skipped is listed. A skipped test whose line holds `maySkip` is
+ * The exit code that a run deserves; what was skipped and what failed is listed, at the end, where it is read. A skipped test whose line holds `maySkip` is
  * forgiven: it needs a peer that cannot be had everywhere.
- * @param {{ code: number, skipped: string[] }} result
+ * @param {{ code: number, skipped: string[], failed?: string[] }} result
  * @param {boolean} noSkip
  * @param {(text: string) => void} say
  */
@@ -67,6 +74,8 @@ export function verdict(result, noSkip, say = console.error, maySkip = '') {
     say(`\n${result.skipped.length} skipped:\n${result.skipped.map((name) => `  ${name}`).join('\n')}`);
     if (noSkip && unforgiven.length > 0) say('ISTHMUS_NO_SKIP is set: nothing may be skipped here.');
   }
+  const { failed = [] } = result;
+  if (failed.length > 0) say(`\n${failed.length} failed:\n${failed.map((name) => `  ${name}`).join('\n')}`);
   return result.code === 0 && noSkip && unforgiven.length > 0 ? 1 : result.code;
 }
 

@@ -9,10 +9,10 @@ import { pathToFileURL } from 'node:url';
 import { describe, test } from 'node:test';
 import { verdict } from '../../scripts/test.mjs';
 
-const REPORTER = pathToFileURL(join(process.cwd(), 'scripts', 'skip-reporter.mjs')).href;
+const REPORTER = pathToFileURL(join(process.cwd(), 'scripts', 'verdict-reporter.mjs')).href;
 
 /** What the reporter writes about a test file. */
-function reported(source: string, ...options: string[]): string[] {
+function reported(source: string, ...options: string[]): unknown[] {
   const folder = mkdtempSync(join(tmpdir(), 'isthmus-runner-'));
   try {
     const file = join(folder, 'planted.test.mjs');
@@ -22,7 +22,7 @@ function reported(source: string, ...options: string[]): string[] {
     const result = spawnSync(process.execPath, args, { encoding: 'utf8', env });
     assert.equal(result.stderr, '');
     const lines = result.stdout.split('\n').filter((line) => line !== '');
-    return lines.map((line) => String(JSON.parse(line)));
+    return lines.map((line) => JSON.parse(line) as unknown);
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
@@ -50,6 +50,23 @@ describe('the list of skipped tests', () => {
 
   test('has no test that a name pattern left out', () => {
     assert.deepEqual(reported(`test('a', () => {}); test('b', () => {});`, '--test-name-pattern=a'), []);
+  });
+});
+
+describe('the list of failed tests', () => {
+  test('names file, group and test, and no group that fails only for its tests', () => {
+    const source = `describe('a', () => { test('b', () => { throw new Error('no'); }); test('c', () => {}); });`;
+    assert.deepEqual(reported(source), [{ failed: 'planted.test.mjs > a > b' }]);
+  });
+
+  test('has a file that does not load', () => {
+    assert.match(JSON.stringify(reported('syntax error')), /^\[\{"failed":".*planted\.test\.mjs/);
+  });
+
+  test('is said after everything else', () => {
+    const said: string[] = [];
+    verdict({ code: 1, skipped: ['s'], failed: ['f'] }, false, (text) => said.push(text));
+    assert.deepEqual(said, ['\n1 skipped:\n  s', '\n1 failed:\n  f']);
   });
 });
 
