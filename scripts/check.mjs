@@ -4,6 +4,7 @@
 import { existsSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
+import { stripVTControlCharacters } from 'node:util';
 import { capture, ROOT, tool } from './project.mjs';
 
 /**
@@ -42,10 +43,12 @@ const STEPS = [
 /** Runs one step and prints its line. True when it passed. */
 async function runStep(/** @type {Step} */ step) {
   const start = performance.now();
-  const { code, output } = await capture(step.command, step.args, { env: { ...process.env, NO_COLOR: '1' } });
+  const { code, output } = await capture(step.command, step.args);
   const seconds = ((performance.now() - start) / 1000).toFixed(1);
   console.log(`${code === 0 ? 'ok  ' : 'FAIL'} ${step.name.padEnd(22)} ${seconds.padStart(5)} s`);
-  if (code !== 0 && step.quiet !== true) console.log(output.trimEnd().replaceAll(/^/gm, '     '));
+  // Some tools colour their output in CI, where nobody sees it as colour.
+  if (code !== 0 && step.quiet !== true)
+    console.log(stripVTControlCharacters(output).trimEnd().replaceAll(/^/gm, '     '));
   return code === 0;
 }
 
