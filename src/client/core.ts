@@ -39,6 +39,8 @@ export interface ClientEvents {
 
 /** What the system may hold before the connection counts as congested. */
 const CONGESTED_BYTES = 1024 * 1024;
+/** How long a server may take nothing of what is left for it after a goodbye. */
+const FAREWELL_MS = 5000;
 
 /** An offer to answer requests, through every connection. */
 export interface Service {
@@ -247,17 +249,16 @@ export class ClientCore implements LinkOwner, LifecycleOwner, SubscriptionOwner 
   link(wire: Wire): Link {
     const { limits, heartbeatIntervalMs, protocol } = this.settings;
     const { allocate, uniqueId } = this.#platform;
-    const outflow = { pool: this.#platform.pool, turn: this.#turn, congestedBytes: CONGESTED_BYTES };
+    const farewellMs = FAREWELL_MS;
+    const outflow = { pool: this.#platform.pool, turn: this.#turn, congestedBytes: CONGESTED_BYTES, farewellMs };
     if (protocol === 'json') return new LegacyLink(this, wire, { ...outflow, limits, allocate, uniqueId });
     const connection = new Connection(wire, {
       role: 'client',
       limits,
       heartbeatIntervalMs,
       allocate: this.#platform.allocate,
-      pool: this.#platform.pool,
-      turn: this.#turn,
+      ...outflow,
       clock: this.#platform.clock,
-      congestedBytes: CONGESTED_BYTES,
     });
     return new NativeLink(this, connection);
   }

@@ -12,7 +12,10 @@ import { Outflow, type OutflowOptions } from './outflow.ts';
 
 /** Who owns a connection: the server's or the client's side of it. */
 export interface ConnectionOwner {
-  /** Frames that arrived in one chunk, in order. What it throws ends the connection with that code. */
+  /**
+   * Frames that arrived in one chunk, in order; none where the chunk held none and much waits to be written.
+   * What it throws ends the connection with that code.
+   */
   frames(frames: readonly Frame[], now: number): void;
   /** Everything written has gone to the system after a time of congestion. */
   drained(): void;
@@ -120,6 +123,8 @@ export class Connection {
       this.writer.frame(FrameType.GOODBYE, 0, 0, 0, 0, closeCodeOf(code), writeFields(fields));
       this.session.become('closed');
     }
+    // A wire that is not read from would never learn that the peer has hung up.
+    this.#wire.resume();
     this.#outflow.end(closeCodeOf(code), error.message);
   }
 
@@ -147,7 +152,8 @@ export class Connection {
 
   #deliver(frames: readonly Frame[], now: number, fault: unknown): void {
     try {
-      if (frames.length > 0) this.#owner?.frames(frames, now);
+      // Pings are answered without the owner; he must hear of a peer that sends them and does not read.
+      if (frames.length > 0 || this.congested) this.#owner?.frames(frames, now);
       if (fault !== undefined) this.#fail(fault);
     } catch (thrown) {
       this.#fail(thrown);

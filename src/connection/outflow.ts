@@ -16,6 +16,8 @@ export interface OutflowOptions {
   readonly turn: Turn;
   /** From this many bytes on that the system has not taken, the connection counts as congested. */
   readonly congestedBytes: number;
+  /** Milliseconds in which a peer must take more of what is left for it, or hang up, once we end. */
+  readonly farewellMs: number;
 }
 
 export class Outflow implements Flushable {
@@ -23,6 +25,7 @@ export class Outflow implements Flushable {
   readonly #wire: Wire;
   readonly #turn: Turn;
   readonly #congestedBytes: number;
+  readonly #farewellMs: number;
   readonly #recovered: () => void;
   #scheduled = false;
   #wireFull = false;
@@ -37,6 +40,7 @@ export class Outflow implements Flushable {
     this.#wire = wire;
     this.#turn = options.turn;
     this.#congestedBytes = options.congestedBytes;
+    this.#farewellMs = options.farewellMs;
     this.#recovered = recovered;
   }
 
@@ -85,6 +89,7 @@ export class Outflow implements Flushable {
 
   /** Ends the wire once everything laid out has gone. */
   end(code: number, reason: string): void {
+    if (this.#ending === undefined) this.#wire.hasten(this.#farewellMs);
     this.#ending ??= { code, reason };
     if (!this.#wireFull) this.#write();
     this.#endWhenEmpty();

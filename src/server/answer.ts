@@ -62,6 +62,8 @@ export class RunningCall extends Deadline implements IncomingCall {
       }
     } catch (thrown) {
       if (this.end()) connection.fail(this.request, handlerError(thrown));
+      // What it yielded could not be sent: it has not ended yet.
+      await closeIterator(iterator);
       return;
     }
     if (this.end()) connection.streamEnd(this.request);
@@ -129,10 +131,14 @@ async function finish(call: RunningCall, result: unknown, codec: PayloadCodec | 
 
 /** What a handler threw as the error that its caller gets: an `IPCError` keeps its code, the rest its text. */
 export function handlerError(thrown: unknown): IPCError {
-  if (thrown instanceof IPCError) return thrown;
-  const error = toError(thrown);
-  const code = 'code' in error && typeof error.code === 'string' ? { code: error.code } : {};
-  return ipcError('REMOTE_HANDLER_FAILED', error.message, { cause: thrown, details: { name: error.name, ...code } });
+  try {
+    if (thrown instanceof IPCError) return thrown;
+    const error = toError(thrown);
+    const code = 'code' in error && typeof error.code === 'string' ? { code: error.code } : {};
+    return ipcError('REMOTE_HANDLER_FAILED', error.message, { cause: thrown, details: { name: error.name, ...code } });
+  } catch {
+    return ipcError('REMOTE_HANDLER_FAILED', 'the handler threw something that cannot be looked at');
+  }
 }
 
 function isLater(value: unknown): boolean {

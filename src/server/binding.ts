@@ -6,7 +6,8 @@ import type { NativePublisher, ServerChannel } from './model.ts';
 
 export class Binding implements Owed {
   readonly peer: NativePublisher;
-  readonly number: number;
+  /** Another one after the client has named its channels anew. */
+  number: number;
   readonly name: string;
   readonly credit: ReceiveCredit;
   channel: ServerChannel | undefined;
@@ -39,5 +40,47 @@ export class Binding implements Owed {
     this.#owedBytes = 0;
     const grant = this.credit.consume(owed) + this.credit.settle();
     if (grant > 0) this.peer.grantPublish(this.number, grant);
+  }
+}
+
+/** The channels of one native client by their numbers. */
+export class Bindings {
+  readonly #peer: NativePublisher;
+  readonly #windowBytes: number;
+  readonly #byNumber = new Map<number, Binding>();
+  /** Of channels that were held up when the client had its numbers forgotten. */
+  readonly #heldUp = new Map<string, Binding>();
+  #generation = 0;
+
+  constructor(peer: NativePublisher, windowBytes: number) {
+    this.#peer = peer;
+    this.#windowBytes = windowBytes;
+  }
+
+  /** `generation` changes when the client gives all its numbers anew. */
+  of(number: number, name: string, generation: number): Binding {
+    if (generation !== this.#generation) this.#forget(generation);
+    const known = this.#byNumber.get(number);
+    if (known !== undefined) return known;
+    const binding = this.#heldUp.get(name) ?? new Binding(this.#peer, number, name, this.#windowBytes);
+    binding.number = number;
+    this.#byNumber.set(number, binding);
+    return binding;
+  }
+
+  /** The client is gone. */
+  end(): void {
+    for (const binding of this.#byNumber.values()) binding.flow?.forget(binding);
+    for (const binding of this.#heldUp.values()) binding.flow?.forget(binding);
+  }
+
+  /** Credit that subscribers hold back stays held back: it goes with the name, or new numbers would get round it. */
+  #forget(generation: number): void {
+    this.#generation = generation;
+    for (const [name, binding] of this.#heldUp) if (binding.flow === undefined) this.#heldUp.delete(name);
+    for (const binding of this.#byNumber.values()) {
+      if (binding.flow !== undefined) this.#heldUp.set(binding.name, binding);
+    }
+    this.#byNumber.clear();
   }
 }

@@ -19,10 +19,16 @@ const UNIX_PATH_BYTES_MAX = 107;
 export class Endpoint {
   readonly address: EndpointAddress;
   readonly #server: Server;
+  /** Every stream that came and is not closed yet, TLS greetings that hang included. */
+  readonly #sockets = new Set<Socket>();
 
   private constructor(address: EndpointAddress, server: Server) {
     this.address = address;
     this.#server = server;
+    server.on('connection', (socket: Socket) => {
+      this.#sockets.add(socket);
+      socket.once('close', () => this.#sockets.delete(socket));
+    });
   }
 
   /** The port that the system chose where 0 was asked for. */
@@ -38,13 +44,26 @@ export class Endpoint {
     return `${this.address.kind}://${host}:${this.port ?? this.address.port}`;
   }
 
+  /** Ends every stream that is still open, whatever it waits for. */
+  cutOff(): void {
+    for (const socket of this.#sockets) socket.destroy();
+  }
+
   /** Listens. Throws `NETWORK_PORT_IN_USE`, `NETWORK_PATH_*`, `NETWORK_PERMISSION` or `NETWORK_LISTEN_FAILED`. */
-  static async open(address: EndpointAddress, accept: (socket: Socket) => void): Promise<Endpoint> {
+  static async open(
+    address: EndpointAddress,
+    handshakeTimeoutMs: number,
+    accept: (socket: Socket) => void,
+  ): Promise<Endpoint> {
     if (address.kind === 'unix') await preparePath(address.path);
-    const server = address.kind === 'tls' ? createTlsServer(address.tls, accept) : createServer(accept);
+    const server =
+      address.kind === 'tls'
+        ? createTlsServer({ handshakeTimeout: handshakeTimeoutMs, ...address.tls }, accept)
+        : createServer(accept);
     if (address.kind === 'tls') server.on('tlsClientError', (_error, socket: Socket) => socket.destroy());
+    const endpoint = new Endpoint(address, server);
     await listen(server, address);
-    return new Endpoint(address, server);
+    return endpoint;
   }
 
   /** Takes no more connections. Those that are open stay. */

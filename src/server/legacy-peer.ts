@@ -1,7 +1,7 @@
 // A client on the old JSON protocol: its messages in, ours out as it understands them. It trusts the
 // socket, not the `connection_id` in payloads. The format is the business of protocol/legacy-json.ts.
 
-import { ipcError, IPCError, toError } from '../base/errors.ts';
+import { asIpcError, ipcError, type IPCError, toError } from '../base/errors.ts';
 import { Outflow, type OutflowOptions } from '../connection/outflow.ts';
 import { FrameCutter } from '../protocol/frame.ts';
 import { decodeLegacy, encodeLegacy, type LegacyMessage } from '../protocol/legacy-json.ts';
@@ -17,6 +17,9 @@ import { BasePeer, type PeerFacts } from './peer.ts';
 import { legacyPayload } from './publication.ts';
 import { LegacySubscriber } from './subscriber.ts';
 
+/** A client that takes nothing for this many heartbeats is gone. */
+const HEARTBEATS_MISSED_MAX = 3;
+
 export class LegacyPeer extends BasePeer implements LegacyReceiver, Owed {
   /** Old clients take no streams. */
   readonly streamWindowBytes = 0;
@@ -26,8 +29,14 @@ export class LegacyPeer extends BasePeer implements LegacyReceiver, Owed {
   readonly #outflow: Outflow;
   readonly #cutter: FrameCutter;
   readonly #subscribersByName = new Map<string, LegacySubscriber>();
-  readonly #incoming = new Map<string, IncomingCall>();
+  /** By the request itself: old clients choose their ids, and may choose one twice. */
+  readonly #incoming = new Map<IncomingMessage, IncomingCall>();
   #heardAt: number;
+  #beatAt = 0;
+  #takenBytes = 0;
+  #takenAt: number;
+  /** Too many answers wait for a client that does not read. */
+  #unread = false;
   #bytesIn = 0;
   #closed = false;
   #reason: IPCError | undefined;
@@ -40,6 +49,7 @@ export class LegacyPeer extends BasePeer implements LegacyReceiver, Owed {
     this.#context = hub.context;
     this.#wire = wire;
     this.#heardAt = hub.context.clock();
+    this.#takenAt = this.#heardAt;
     this.#outflow = new Outflow(wire, options, () => this.flushSubscribers());
     this.#cutter = new FrameCutter(hub.context.settings.limits.messageBytesMax, (size) => Buffer.allocUnsafe(size));
   }
@@ -70,8 +80,13 @@ export class LegacyPeer extends BasePeer implements LegacyReceiver, Owed {
     if (this.#closed) return;
     this.#bytesIn += chunk.length;
     this.#heardAt = this.#context.clock();
+    this.#take(chunk);
+    this.#holdBack();
+  }
+
+  #take(chunk: Uint8Array): void {
     // The only way to slow an old publisher is not to listen to it.
-    if (this.#flow !== undefined) {
+    if (this.#flow !== undefined || this.#unread) {
       this.#held.push(chunk);
       return;
     }
@@ -84,17 +99,45 @@ export class LegacyPeer extends BasePeer implements LegacyReceiver, Owed {
         return;
       }
     } catch (thrown) {
-      const error = toError(thrown);
-      this.close(
-        error instanceof IPCError
-          ? error
-          : ipcError('SYSTEM_UNEXPECTED', `unexpected: ${error.message}`, { cause: error }),
-      );
+      const error = asIpcError(thrown);
+      // The old wire has no goodbye that could say why.
+      this.#context.report(error, this);
+      this.close(error);
+    }
+  }
+
+  /**
+   * To be called every now and then. Old clients send no heartbeat, and one that was disconnected often
+   * hangs up only when it is sent something (docs/interop-python.md).
+   */
+  tick(now: number): void {
+    const { heartbeatIntervalMs } = this.#context.settings;
+    if (this.#closed || heartbeatIntervalMs === 0) return;
+    const takenBytes = this.#outflow.bytesOut - this.#wire.bufferedBytes;
+    if (this.waitingBytes === 0 || takenBytes !== this.#takenBytes) {
+      this.#takenBytes = takenBytes;
+      this.#takenAt = now;
+    }
+    if (now - this.#takenAt >= HEARTBEATS_MISSED_MAX * heartbeatIntervalMs) {
+      this.close(ipcError('PEER_SILENT', `the client has not read for ${HEARTBEATS_MISSED_MAX} heartbeats`));
+    } else if (this.waitingBytes === 0 && now - Math.max(this.#heardAt, this.#beatAt) >= heartbeatIntervalMs) {
+      this.#beatAt = now;
+      this.say('notification', 'system', { action: 'heartbeat' }, null);
     }
   }
 
   wireDrained(): void {
     this.#outflow.drained();
+    if (!this.#unread || this.waitingBytes > this.#context.settings.outboxBytesMax / 2) return;
+    this.#unread = false;
+    this.#goOn();
+  }
+
+  /** A client that asks but does not read its answers is not read from any more. */
+  #holdBack(): void {
+    if (this.#unread || this.#closed || this.waitingBytes <= this.#context.settings.outboxBytesMax) return;
+    this.#unread = true;
+    this.#wire.pause();
   }
 
   wireClosed(cause: Error | undefined): void {
@@ -175,14 +218,16 @@ export class LegacyPeer extends BasePeer implements LegacyReceiver, Owed {
   /** Nobody holds this publisher up any more. */
   settle(): void {
     this.#flow = undefined;
+    this.#goOn();
+  }
+
+  #goOn(): void {
+    if (this.#flow !== undefined || this.#unread || this.#closed) return;
     this.#wire.resume();
+    // What one of them holds back again keeps its place: `#take` puts it, and all that follow, into #held.
     const held = this.#held;
     this.#held = [];
-    for (const [index, chunk] of held.entries()) {
-      if (this.#flow === undefined) this.receive(chunk);
-      else this.#held.push(...held.slice(index));
-      if (this.#flow !== undefined) break;
-    }
+    for (const chunk of held) this.#take(chunk);
   }
 
   // Never acknowledged, and idempotent, as in the original.
@@ -241,6 +286,7 @@ export class LegacyPeer extends BasePeer implements LegacyReceiver, Owed {
     if (this.#closed) return;
     this.#closed = true;
     this.#reason = error;
+    this.#wire.resume();
     this.#outflow.end(1000, '');
   }
 
@@ -252,7 +298,15 @@ export class LegacyPeer extends BasePeer implements LegacyReceiver, Owed {
   }
 
   override respond(request: IncomingMessage, content: number, bytes: Uint8Array): void {
-    this.say('response', request.channelId, legacyPayload(content, bytes), request.messageId);
+    let payload: unknown;
+    try {
+      payload = legacyPayload(content, bytes);
+    } catch (thrown) {
+      // A worker on the native protocol may answer with what the old one cannot carry.
+      this.fail(request, asIpcError(thrown));
+      return;
+    }
+    this.say('response', request.channelId, payload, request.messageId);
   }
 
   /** There are no errors on the old wire; this answer keeps the caller from waiting for its time-out. */
@@ -268,13 +322,13 @@ export class LegacyPeer extends BasePeer implements LegacyReceiver, Owed {
   override streamEnd(): void {}
 
   override track(request: IncomingMessage, call: IncomingCall): void {
-    this.#incoming.set(request.messageId, call);
+    this.#incoming.set(request, call);
   }
 
   override callEnded(request: IncomingMessage): void {
-    const call = this.#incoming.get(request.messageId);
+    const call = this.#incoming.get(request);
     if (call === undefined) return;
-    this.#incoming.delete(request.messageId);
+    this.#incoming.delete(request);
     this.#hub.requests.unwatch(call);
     this.#hub.requests.ended();
   }

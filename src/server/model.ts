@@ -48,6 +48,8 @@ export interface ServerConnection {
   readonly bytesOut: number;
   /** Bytes for this client which the system has not taken. */
   readonly waitingBytes: number;
+  /** Bytes that wait in the outboxes of its subscriptions. */
+  readonly outboxBytes: number;
 
   /** Sends a notification on a channel to this client alone. Throws `USAGE_CLOSED`, `USAGE_UNSERIALIZABLE`. */
   notify(channelId: string, payload: unknown): void;

@@ -8,7 +8,7 @@ import { CreditKind, FrameFlag, FrameType, frameTypeName } from '../protocol/fra
 import type { Message } from '../protocol/messages.ts';
 import { encodePayload } from '../protocol/payload.ts';
 import { CREDIT_OVERHEAD_BYTES, readFields, writeFields } from '../session/session.ts';
-import { Binding } from './binding.ts';
+import { type Binding, Bindings } from './binding.ts';
 import type { Context } from './context.ts';
 import type { Hub } from './hub.ts';
 import { ServerMessage } from './message.ts';
@@ -34,11 +34,9 @@ export class NativePeer extends BasePeer implements ConnectionOwner, NativePubli
   readonly #hub: Hub;
   readonly #context: Context;
   readonly #connection: Connection;
-  readonly #bindings = new Map<number, Binding>();
+  readonly #bindings: Bindings;
   readonly #operations: Operations;
-  /** Requests of this client that are not answered yet. */
   readonly #incoming = new Map<number, IncomingCall>();
-  /** Requests to this client that are not answered yet. */
   readonly #outgoing = new Map<number, OutgoingCall>();
   #declared = new Set<number>();
   #nextId = 0;
@@ -52,6 +50,7 @@ export class NativePeer extends BasePeer implements ConnectionOwner, NativePubli
     this.#context = hub.context;
     this.#connection = connection;
     this.streamWindowBytes = streamWindowBytes;
+    this.#bindings = new Bindings(this, hub.context.settings.limits.publishWindowBytes);
     this.#operations = new Operations(this, hub);
   }
 
@@ -106,7 +105,7 @@ export class NativePeer extends BasePeer implements ConnectionOwner, NativePubli
 
   closed(error: IPCError): void {
     this.#closed = true;
-    for (const binding of this.#bindings.values()) binding.flow?.forget(binding);
+    this.#bindings.end();
     const lost = ipcError('REMOTE_LOST', `connection ${this.id} has gone: ${error.message}`, { cause: error });
     for (const call of [...this.#incoming.values()]) call.abandon(lost);
     for (const call of [...this.#outgoing.values()]) this.#settle(call)?.fail(lost);
@@ -227,11 +226,11 @@ export class NativePeer extends BasePeer implements ConnectionOwner, NativePubli
   }
 
   #failed(frame: Frame): void {
-    const call = this.#outgoingEnded(frame.id);
-    if (call === undefined) return;
+    // Read first: what cannot be read ends the connection, and with it the call, which must still be known.
     const { code, message, details } = readFields(frame);
     const known = typeof details === 'object' && details !== null ? (details as Record<string, unknown>) : undefined;
-    call.fail(errorFromWire(String(code), String(message), known));
+    const text = (value: unknown): string => (typeof value === 'string' ? value : '');
+    this.#outgoingEnded(frame.id)?.fail(errorFromWire(text(code), text(message), known));
   }
 
   #cancelled(id: number): void {
@@ -243,12 +242,8 @@ export class NativePeer extends BasePeer implements ConnectionOwner, NativePubli
   }
 
   #binding(number: number): Binding {
-    const known = this.#bindings.get(number);
-    const name = this.#connection.session.peerName(number);
-    if (known !== undefined && known.name === name) return known;
-    const binding = new Binding(this, number, name, this.#context.settings.limits.publishWindowBytes);
-    this.#bindings.set(number, binding);
-    return binding;
+    const { session } = this.#connection;
+    return this.#bindings.of(number, session.peerName(number), session.namesForgotten);
   }
 
   // --- What goes out

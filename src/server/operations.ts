@@ -14,6 +14,8 @@ export class Operations {
   readonly #hub: Hub;
   readonly #subscribers = new Map<number, NativeSubscriber>();
   readonly #served = new Map<number, string>();
+  /** The other way round: a channel that is served anew has the new id alone. */
+  readonly #servedIds = new Map<string, number>();
 
   constructor(peer: NativeReceiver, hub: Hub) {
     this.#peer = peer;
@@ -76,13 +78,17 @@ export class Operations {
   #serve(frame: Frame): void {
     const { channel, maxInFlight } = serveFields(readFields(frame));
     this.#hub.serve(this.#peer, channel, maxInFlight);
+    const before = this.#servedIds.get(channel);
+    if (before !== undefined) this.#served.delete(before);
     this.#served.set(frame.id, channel);
+    this.#servedIds.set(channel, frame.id);
   }
 
   #unserve(frame: Frame): void {
     const channel = this.#served.get(frame.value);
     if (channel === undefined) return;
     this.#served.delete(frame.value);
+    this.#servedIds.delete(channel);
     this.#hub.unserve(this.#peer, channel);
   }
 }

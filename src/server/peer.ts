@@ -60,6 +60,12 @@ export abstract class BasePeer implements Peer {
     return this.#subscribers;
   }
 
+  get outboxBytes(): number {
+    let bytes = 0;
+    for (const subscriber of this.#subscribers) bytes += subscriber.waitingBytes;
+    return bytes;
+  }
+
   addSubscriber(subscriber: Subscriber): void {
     this.#subscribers.add(subscriber);
   }

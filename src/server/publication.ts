@@ -1,6 +1,7 @@
 // One publish on its way to its receivers: encoded once for each wire format, and only for the formats
 // that somebody needs.
 
+import { ipcError, toError } from '../base/errors.ts';
 import { decodePayload } from '../protocol/payload.ts';
 import { TO_OLD } from '../protocol/old-payload.ts';
 import { ContentType, HEADER_BYTES } from '../protocol/frame-types.ts';
@@ -13,6 +14,8 @@ export interface Labels {
   messageId(): string;
   /** Milliseconds since the epoch. */
   now(): number;
+  /** Takes a fault that nobody can be told of. */
+  report(error: Error, peer: undefined): void;
 }
 
 export class Publication {
@@ -26,7 +29,8 @@ export class Publication {
   readonly #labels: Labels;
   #payload: Uint8Array;
   #detached = false;
-  #legacyBody: Uint8Array | undefined;
+  /** Null: the old protocol has no form for this payload. */
+  #legacyBody: Uint8Array | null | undefined;
   /** The message of an old client: others of its kind get it as it was, with its id. */
   legacySource: Message | undefined;
 
@@ -62,10 +66,27 @@ export class Publication {
     return kept;
   }
 
-  /** The JSON body for subscribers on the old protocol. */
-  get legacyBody(): Uint8Array {
+  /**
+   * The JSON body for subscribers on the old protocol; null where it has no form for this payload, such as
+   * bytes that are not what their content type says. That is reported, once for all of them.
+   */
+  get legacyBody(): Uint8Array | null {
+    if (this.#legacyBody !== undefined) return this.#legacyBody;
+    try {
+      this.#legacyBody = this.#encodeLegacy();
+    } catch (thrown) {
+      this.#legacyBody = null;
+      const cause = toError(thrown);
+      const what = `a message on ${this.channelName} cannot be told to old clients: ${cause.message}`;
+      const details = { appId: this.#appId, channelId: this.channelName, content: this.content };
+      this.#labels.report(ipcError('PEER_MALFORMED_PAYLOAD', what, { cause, details }), undefined);
+    }
+    return this.#legacyBody;
+  }
+
+  #encodeLegacy(): Uint8Array {
     const source = this.legacySource;
-    this.#legacyBody ??= encodeLegacy({
+    return encodeLegacy({
       messageId: source?.messageId ?? this.#labels.messageId(),
       appId: this.#appId,
       channelId: this.channelName,
@@ -74,7 +95,6 @@ export class Publication {
       timestamp: source?.timestamp ?? this.#labels.now() / 1000,
       replyTo: null,
     });
-    return this.#legacyBody;
   }
 
   /** Makes the payload independent of the larger buffer that it arrived in. */

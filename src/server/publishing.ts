@@ -156,7 +156,7 @@ export class Publishing {
     done: (flow: Flow | undefined, error?: IPCError, receivers?: number) => void,
   ): void {
     const { connection } = message;
-    screened(given, message, (error) => {
+    const go = (error: IPCError | undefined): void => {
       if (error !== undefined) {
         done(undefined, error);
         return;
@@ -179,6 +179,7 @@ export class Publishing {
       const publication = this.publication(channel, message.contentType, message.bytes);
       if (connection.protocol === 'json') publication.legacySource = message;
       done(this.fanOut(channel, publication, retain), undefined, channel.receivers.length);
-    });
+    };
+    screened(given, message, go, (fault) => this.#context.report(fault, connection));
   }
 }

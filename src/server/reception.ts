@@ -30,7 +30,10 @@ export interface ReceptionDesk {
   /** Throws `LIMIT_CONNECTIONS` or `REMOTE_DRAINING`; otherwise the place is taken until `leave`. */
   enter(): void;
   leave(): void;
+  /** The client is in the table of connections. */
   joined(peer: Peer): void;
+  /** Tells the user, who may end the connection there and then. */
+  announce(peer: Peer): void;
 }
 
 /** Receives a stream of the native protocol. */
@@ -56,7 +59,8 @@ class NativeReception implements ConnectionOwner {
   }
 
   frames(frames: readonly Frame[]): void {
-    const first = frames[0] as Frame;
+    const [first] = frames;
+    if (first === undefined) return;
     if (first.type === FrameType.GOODBYE) {
       this.#connection.close(ipcError('REMOTE_CLOSED', 'the client said goodbye'));
       return;
@@ -105,6 +109,7 @@ class NativeReception implements ConnectionOwner {
       connection.session.become('open');
       peer.send(FrameType.WELCOME, 0, 0, PROTOCOL_VERSION, writeFields(this.#welcomeFields(facts)));
       connection.handOver(peer);
+      this.#desk.announce(peer);
       connection.resume();
       connection.proceed();
     } catch (thrown) {
@@ -190,6 +195,7 @@ class LegacyReception {
       this.peer = peer;
       // The client knows itself by its own label only; it is matched by being the first frame.
       peer.say('response', 'system', { status: 'connected', connection_id: label ?? facts.id }, null);
+      this.#desk.announce(peer);
       this.#wire.resume();
       if (rest.length > 0) peer.receive(rest);
     } catch (thrown) {
@@ -203,6 +209,8 @@ class LegacyReception {
     this.#gone = true;
     clearTimeout(this.#timer);
     if (thrown !== undefined) this.#desk.hub.context.report(toError(thrown), undefined);
+    this.#wire.hasten(this.#desk.connectionOptions.farewellMs);
+    this.#wire.resume();
     this.#wire.end();
   }
 }

@@ -5,7 +5,7 @@ import { ipcError, type IPCError } from '../base/errors.ts';
 import { TO_OLD } from '../protocol/old-payload.ts';
 import { resolveRequest } from '../broker/router.ts';
 import { Deadlines } from '../session/deadlines.ts';
-import { answer } from './answer.ts';
+import { answer, RunningCall } from './answer.ts';
 import type { Binding } from './binding.ts';
 import type { Context } from './context.ts';
 import { ForwardedCall } from './forwarded-call.ts';
@@ -51,10 +51,25 @@ export class Requests {
     const channel = application.getChannel(request.channelId);
     // What the server answers itself, and errors, are screened by the outer middleware all the same.
     const screen = channel ?? application;
-    screened(screen, request, (error) => {
-      if (error === undefined) this.#route(request);
-      else peer.fail(request, error);
-    });
+    let pending: RunningCall | undefined;
+    const later = screened(
+      screen,
+      request,
+      (error) => {
+        if (pending?.ended === true) return;
+        // One request, first at the middleware's and then at the handler's: never none in between.
+        this.#context.stats.requestsOpen += 1;
+        pending?.end();
+        if (error === undefined) this.#route(request);
+        else peer.fail(request, error);
+        this.ended();
+      },
+      (fault) => this.#context.report(fault, peer),
+    );
+    if (!later) return;
+    // What middleware thinks about counts, can be cancelled and times out like what a handler does.
+    pending = new RunningCall(request);
+    this.#track(pending);
   }
 
   notified(message: IncomingMessage, now: number): void {
@@ -67,11 +82,12 @@ export class Requests {
       failed(thrown as Error);
       return;
     }
-    screened(channel, message, (error) => {
+    const go = (error: IPCError | undefined): void => {
       const handler = channel.getHandler('notification');
       if (error !== undefined) failed(error);
       else if (handler !== undefined) observe(() => handler(message, peer), failed);
-    });
+    };
+    screened(channel, message, go, failed);
   }
 
   /** Watches a call's time: it is failed when `dueAt` on the monotonic clock has passed. */
@@ -115,7 +131,7 @@ export class Requests {
       this.#answer(request, systemHandler);
       return;
     }
-    const call = new ForwardedCall(request, channel);
+    const call = new ForwardedCall(request, channel, this.#context.settings.limits.streamWindowBytes);
     const route = resolveRequest(peer.application, request.channelId, call);
     switch (route.kind) {
       case 'handler':

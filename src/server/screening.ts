@@ -4,15 +4,23 @@
 import { ipcError, IPCError, toError } from '../base/errors.ts';
 import type { ServerChannel, ServerMessage } from './model.ts';
 
-/** Runs the middleware of a channel or application, then `go` with the error that stopped the message, if one did. */
+/**
+ * Runs the middleware of a channel or application, then `go` with the error that stopped the message, if one
+ * did. True when that happens later; then `failed` is told what `go` threw.
+ */
 export function screened(
   place: { readonly middleware: ServerChannel['middleware'] },
   message: ServerMessage,
   go: (error: IPCError | undefined) => void,
-): void {
+  failed: (error: Error) => void,
+): boolean {
   const verdict = place.middleware.run(message, message.connection);
-  if (verdict instanceof Promise) void verdict.then((error) => go(asRefusal(error)));
-  else go(asRefusal(verdict));
+  if (!(verdict instanceof Promise)) {
+    go(asRefusal(verdict));
+    return false;
+  }
+  void verdict.then((error) => go(asRefusal(error))).catch((thrown: unknown) => failed(toError(thrown)));
+  return true;
 }
 
 /** Runs a handler; what it throws or rejects with goes to `failed`. */

@@ -5,7 +5,7 @@ import type { Server as HttpServer } from 'node:http';
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { EventEmitter } from 'node:events';
-import { ipcError, type IPCError } from '../base/errors.ts';
+import { ipcError, type IPCError, toError } from '../base/errors.ts';
 import { integerOption } from '../base/options.ts';
 import type { ApplicationSummary } from '../broker/applications.ts';
 import type { ChannelSummary } from '../broker/application.ts';
@@ -22,7 +22,7 @@ import { lookAt } from './door.ts';
 import { Endpoint } from './endpoint.ts';
 import { Hub } from './hub.ts';
 import type { LegacyPeer } from './legacy-peer.ts';
-import { NativePeer } from './native-peer.ts';
+import type { NativePeer } from './native-peer.ts';
 import type { Middleware, ServerApplication, ServerConnection } from './model.ts';
 import { type ServerOptions, type ServerSettings, serverSettings } from './options.ts';
 import { receiveLegacy, receiveNative, type ReceptionDesk } from './reception.ts';
@@ -64,8 +64,6 @@ export class IPCServer extends EventEmitter<ServerEvents> {
   readonly #desk: ReceptionDesk;
   readonly #door: WebSocketDoor;
   readonly #peers = new Set<NativePeer | LegacyPeer>();
-  /** Streams that are no client yet. */
-  readonly #arriving = new Set<Socket>();
   #endpoints: Endpoint[] = [];
   #starting: Promise<void> | undefined;
   #stopping: Promise<void> | undefined;
@@ -95,6 +93,7 @@ export class IPCServer extends EventEmitter<ServerEvents> {
       pool: new SlabPool((size) => Buffer.allocUnsafeSlow(size)),
       turn: new Turn((run) => process.nextTick(run)),
       congestedBytes: CONGESTED_BYTES,
+      farewellMs: handshakeTimeoutMs,
       clock,
     };
     this.#desk = {
@@ -105,6 +104,7 @@ export class IPCServer extends EventEmitter<ServerEvents> {
         this.#places -= 1;
       },
       joined: (peer) => this.#joined(peer as NativePeer | LegacyPeer),
+      announce: (peer) => this.#announce(peer as NativePeer | LegacyPeer),
     };
     const messageBytesMax = Math.max(limits.messageBytesMax, FRAGMENT_BYTES) * 2;
     this.#door = new WebSocketDoor({ origins, handshakeTimeoutMs, messageBytesMax }, (wire) =>
@@ -166,8 +166,9 @@ export class IPCServer extends EventEmitter<ServerEvents> {
     return this.#door.attach(server, options.path ?? '/isthmus');
   }
 
-  /** Serves a client over any wire, such as one end of `memoryWirePair()`. */
+  /** Serves a client over any wire, such as one end of `memoryWirePair()`. Throws `USAGE_CLOSED` after `stop`. */
   accept(wire: Wire): void {
+    if (this.#stopping !== undefined) throw ipcError('USAGE_CLOSED', 'the server was stopped; make a new one');
     this.#startedAt ??= Date.now();
     this.#beat();
     receiveNative(this.#desk, wire);
@@ -251,7 +252,7 @@ export class IPCServer extends EventEmitter<ServerEvents> {
     const opened: Endpoint[] = [];
     try {
       for (const address of this.#settings.addresses) {
-        opened.push(await Endpoint.open(address, (socket) => void this.#arrived(socket, address.kind)));
+        opened.push(await Endpoint.open(address, this.#settings.handshakeTimeoutMs, (socket) => void this.#arrived(socket, address.kind)));
       }
     } catch (thrown) {
       await Promise.all(opened.map((endpoint) => endpoint.close()));
@@ -268,7 +269,6 @@ export class IPCServer extends EventEmitter<ServerEvents> {
     const drained = this.#hub.requests.drain();
     if (drainMs > 0) await Promise.race([drained, wait(drainMs)]);
     this.#door.close();
-    for (const socket of this.#arriving) socket.destroy();
     const emptied = new Promise<void>((resolve) => {
       this.#emptied = resolve;
     });
@@ -277,6 +277,8 @@ export class IPCServer extends EventEmitter<ServerEvents> {
     // Whoever did not take the goodbye in time is cut off.
     for (const peer of this.#peers) peer.destroy(ipcError('REMOTE_DRAINING', 'the server is stopping'));
     if (this.#peers.size > 0) await emptied;
+    // What is left has not come in yet, or was shown out and does not go.
+    for (const endpoint of this.#endpoints) endpoint.cutOff();
     await Promise.all(closing);
     clearInterval(this.#heartbeat);
     clearInterval(this.#wheel);
@@ -285,11 +287,8 @@ export class IPCServer extends EventEmitter<ServerEvents> {
   }
 
   async #arrived(socket: Socket, kind: 'tcp' | 'tls' | 'unix'): Promise<void> {
-    this.#arriving.add(socket);
-    socket.once('close', () => this.#arriving.delete(socket));
     socket.on('error', () => socket.destroy());
     const spoken = await lookAt(socket, this.#settings.handshakeTimeoutMs);
-    this.#arriving.delete(socket);
     if (spoken === undefined || this.#stopping !== undefined) socket.destroy();
     else if (spoken === 'http') this.#door.receive(socket);
     else if (spoken === 'json') receiveLegacy(this.#desk, new StreamWire(socket, addressOf(socket, kind)));
@@ -312,7 +311,15 @@ export class IPCServer extends EventEmitter<ServerEvents> {
     this.#peers.add(peer);
     this.#hub.context.stats.connectionsTotal += 1;
     this.connectionManager.addConnection(peer);
-    this.emit('connection', peer);
+  }
+
+  /** A listener that throws is at fault, not the client. */
+  #announce(peer: NativePeer | LegacyPeer): void {
+    try {
+      this.emit('connection', peer);
+    } catch (thrown) {
+      this.#hub.context.report(toError(thrown), peer);
+    }
   }
 
   #left(peer: NativePeer | LegacyPeer, error: IPCError): void {
@@ -321,8 +328,12 @@ export class IPCServer extends EventEmitter<ServerEvents> {
     this.#hub.context.stats.bytesInBefore += peer.bytesIn;
     this.#hub.context.stats.bytesOutBefore += peer.bytesOut;
     this.connectionManager.removeConnection(peer);
-    this.emit('disconnection', peer, error);
     if (this.#peers.size === 0) this.#emptied?.();
+    try {
+      this.emit('disconnection', peer, error);
+    } catch (thrown) {
+      this.#hub.context.report(toError(thrown), peer);
+    }
   }
 
   #report(error: Error, peer: ServerConnection | undefined): void {
@@ -337,7 +348,7 @@ export class IPCServer extends EventEmitter<ServerEvents> {
     const every = half === 0 ? TICK_MS : Math.max(10, Math.min(TICK_MS, half));
     this.#heartbeat = setInterval(() => {
       const now = this.#hub.context.clock();
-      for (const peer of this.#peers) if (peer instanceof NativePeer) peer.tick(now);
+      for (const peer of this.#peers) peer.tick(now);
       this.#hub.context.setClock();
       this.#hub.context.applications.sweep();
     }, every).unref();

@@ -78,6 +78,11 @@ abstract class OutboxSubscriber implements Subscriber {
     this.#release();
   }
 
+  /** Counts messages that this subscription does not get. */
+  protected lose(count: number): void {
+    this.#dropped += count;
+  }
+
   protected abstract ready(): boolean;
   protected abstract write(publication: Publication): void;
   protected abstract writeLost(count: number): void;
@@ -96,7 +101,7 @@ abstract class OutboxSubscriber implements Subscriber {
   #tellLost(): void {
     if (!this.#outbox.hasLost) return;
     const lost = this.#outbox.takeLost();
-    this.#dropped += lost;
+    this.lose(lost);
     this.writeLost(lost);
   }
 
@@ -160,7 +165,9 @@ export class LegacySubscriber extends OutboxSubscriber {
   }
 
   protected override write(publication: Publication): void {
-    this.connection.sendBody(publication.legacyBody);
+    const body = publication.legacyBody;
+    if (body === null) this.lose(1);
+    else this.connection.sendBody(body);
   }
 
   // The old protocol has no word for it; the count shows in `dropped`.

@@ -22,6 +22,8 @@ export class WebSocketDoor {
   readonly #accept: (wire: Wire) => void;
   readonly #http: Server;
   readonly #webSockets: WebSocketServer;
+  /** How long each stream has to become a WebSocket. */
+  readonly #patience = new WeakMap<Duplex, NodeJS.Timeout>();
   readonly #attached: {
     readonly server: Server;
     readonly listener: (...args: [IncomingMessage, Duplex, Buffer]) => void;
@@ -34,13 +36,11 @@ export class WebSocketDoor {
       noServer: true,
       clientTracking: false,
       perMessageDeflate: false,
+      autoPong: false,
       maxPayload: options.messageBytesMax,
       handleProtocols: (protocols) => (protocols.has(SUBPROTOCOL) ? SUBPROTOCOL : false),
     });
-    this.#http = createServer({
-      requestTimeout: options.handshakeTimeoutMs,
-      headersTimeout: options.handshakeTimeoutMs,
-    });
+    this.#http = createServer();
     this.#http.on('request', answerPlain);
     this.#http.on('upgrade', (request, socket, head) => this.#upgrade(request, socket, head));
     this.#http.on('clientError', (_error, socket) => socket.destroy());
@@ -48,13 +48,17 @@ export class WebSocketDoor {
 
   /** A stream on the server's own port that turned out to speak HTTP. */
   receive(socket: Socket): void {
+    // Node enforces its own time-outs on servers that listen, and this one never does.
+    const timer = setTimeout(() => socket.destroy(), this.#options.handshakeTimeoutMs);
+    this.#patience.set(socket, timer);
+    socket.once('close', () => clearTimeout(timer));
     this.#http.emit('connection', socket);
   }
 
   /** Takes the upgrades of a user's HTTP server on this path. Gives what detaches it. */
   attach(server: Server, path: string): () => void {
     const listener = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
-      if (new URL(request.url ?? '/', 'http://host').pathname === path) this.#upgrade(request, socket, head);
+      if (request.url?.split('?', 1)[0] === path) this.#upgrade(request, socket, head);
     };
     server.on('upgrade', listener);
     const entry = { server, listener };
@@ -74,6 +78,7 @@ export class WebSocketDoor {
       return;
     }
     this.#webSockets.handleUpgrade(request, socket, head, (webSocket) => {
+      clearTimeout(this.#patience.get(socket));
       this.#accept(new WebSocketWire(webSocket, addressOf(request)));
     });
   }
@@ -109,5 +114,7 @@ function answerPlain(_request: IncomingMessage, response: ServerResponse): void 
 }
 
 function refuse(socket: Duplex, status: string, text: string): void {
+  // Nobody else listens any more: an error on this stream must not end the process.
+  socket.on('error', () => socket.destroy());
   socket.end(`HTTP/1.1 ${status}\r\nconnection: close\r\ncontent-type: text/plain\r\n\r\n${text}\n`);
 }

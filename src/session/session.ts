@@ -36,6 +36,7 @@ export class Session {
   #state: SessionState = 'opening';
   #legal: readonly boolean[];
   #heardAt = 0;
+  #namesForgotten = 0;
   #pingsUnanswered = 0;
 
   constructor(options: SessionOptions, writer: FrameWriter) {
@@ -55,6 +56,11 @@ export class Session {
 
   get limits(): Limits {
     return this.#limits;
+  }
+
+  /** How often the peer has made us forget its channel numbers. */
+  get namesForgotten(): number {
+    return this.#namesForgotten;
   }
 
   /** When the peer was last heard. */
@@ -158,6 +164,7 @@ export class Session {
   #declared(frame: Frame): void {
     if (frame.channel === 0) {
       this.#peerNames.clear();
+      this.#namesForgotten += 1;
       return;
     }
     const known = this.#peerNames.get(frame.channel);

@@ -1,6 +1,7 @@
 // A pair of wires inside one process: for tests, and for a client that lives in the server's process.
 // Chunks are copied and cross in turns of their own, as they would on a socket.
 
+import { watchForStall } from './stall.ts';
 import type { PeerAddress, Wire, WireEvents } from './wire.ts';
 
 const HIGH_WATER_BYTES = 64 * 1024;
@@ -21,6 +22,8 @@ class MemoryWire implements Wire {
   #scheduled = false;
   #paused = false;
   #buffered = 0;
+  #taken = 0;
+  #unwatch: (() => void) | undefined;
   #full = false;
   #ending = false;
   #closed = false;
@@ -51,6 +54,7 @@ class MemoryWire implements Wire {
       chunk,
       done: () => {
         this.#buffered -= bytes;
+        this.#taken += bytes;
         done();
         if (this.#full && this.#buffered === 0) {
           this.#full = false;
@@ -78,9 +82,19 @@ class MemoryWire implements Wire {
     if (this.#buffered === 0) this.destroy();
   }
 
+  hasten(stallMs: number): void {
+    if (this.#closed) return;
+    this.#unwatch ??= watchForStall(
+      stallMs,
+      () => this.#taken,
+      () => this.destroy(),
+    );
+  }
+
   destroy(): void {
     if (this.#closed) return;
     this.#closed = true;
+    this.#unwatch?.();
     queueMicrotask(() => this.#events?.close(undefined));
     this.#other?.destroy();
   }

@@ -1,6 +1,7 @@
 // A wire over any stream socket of Node: TCP, TLS, Unix socket, Windows named pipe.
 
 import type { Socket } from 'node:net';
+import { watchForStall } from './stall.ts';
 import type { PeerAddress, Wire, WireEvents } from './wire.ts';
 
 export class StreamWire implements Wire {
@@ -61,6 +62,16 @@ export class StreamWire implements Wire {
 
   end(): void {
     this.#socket.end();
+  }
+
+  hasten(stallMs: number): void {
+    const socket = this.#socket;
+    if (socket.destroyed) return;
+    const taken = (): number => socket.bytesWritten - socket.writableLength;
+    socket.once(
+      'close',
+      watchForStall(stallMs, taken, () => socket.destroy()),
+    );
   }
 
   destroy(): void {

@@ -16,7 +16,7 @@ export function connectWebSocket(
   return new Promise((resolve, reject) => {
     const { protocol, hostname, port } = new URL(url);
     // Frames are small or binary: compression costs more than it saves.
-    const socket = new WebSocket(url, SUBPROTOCOL, { ...options, perMessageDeflate: false });
+    const socket = new WebSocket(url, SUBPROTOCOL, { ...options, perMessageDeflate: false, autoPong: false });
     const done = () => {
       socket.off('error', fail);
       socket.off('open', ready);

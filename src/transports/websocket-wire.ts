@@ -2,6 +2,7 @@
 // one message ends means nothing (docs/protocol.md, "Framing").
 
 import type { WebSocket } from 'ws';
+import { watchForStall } from './stall.ts';
 import type { PeerAddress, Wire, WireEvents } from './wire.ts';
 
 const HIGH_WATER_BYTES = 256 * 1024;
@@ -13,6 +14,7 @@ export class WebSocketWire implements Wire {
   #early: Uint8Array[] = [];
   #error: Error | undefined;
   #full = false;
+  #writtenBytes = 0;
 
   constructor(socket: WebSocket, peer: PeerAddress) {
     this.#socket = socket;
@@ -20,6 +22,10 @@ export class WebSocketWire implements Wire {
     socket.binaryType = 'nodebuffer';
     socket.on('error', (error) => {
       this.#error ??= error;
+    });
+    // One who floods us with pings and reads no answer gets none: pongs must not pile up.
+    socket.on('ping', (data) => {
+      if (socket.bufferedAmount < HIGH_WATER_BYTES) socket.pong(data);
     });
     socket.on('message', (data, isBinary) => this.#message(data, isBinary));
   }
@@ -43,6 +49,7 @@ export class WebSocketWire implements Wire {
       done();
       return true;
     }
+    for (const part of parts) this.#writtenBytes += part.length;
     // Small parts share a message: the masking and framing of each costs more than the copy.
     socket.send(parts.length === 1 ? (parts[0] as Uint8Array) : Buffer.concat(parts), { binary: true }, () => {
       done();
@@ -71,6 +78,16 @@ export class WebSocketWire implements Wire {
         .subarray(0, 120)
         .toString()
         .replace(/\ufffd+$/u, ''),
+    );
+  }
+
+  hasten(stallMs: number): void {
+    const socket = this.#socket;
+    if (socket.readyState === socket.CLOSED) return;
+    const taken = (): number => this.#writtenBytes - socket.bufferedAmount;
+    socket.once(
+      'close',
+      watchForStall(stallMs, taken, () => socket.terminate()),
     );
   }
 

@@ -38,6 +38,11 @@ export interface Wire {
   resume(): void;
   /** Ends after everything written has gone out. */
   end(closeCode?: number, reason?: string): void;
+  /**
+   * The wire is on its way out: it is destroyed once nothing has been taken by the system for `stallMs`
+   * milliseconds, whether `end` was called already or not.
+   */
+  hasten(stallMs: number): void;
   /** Ends at once. */
   destroy(): void;
 }
