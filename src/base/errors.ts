@@ -87,9 +87,15 @@ export function errorFromWire(code: string, message: string, details?: Readonly<
   return ipcError('REMOTE_HANDLER_FAILED', message, { details: { ...details, code } });
 }
 
-/** Gives what was thrown as an `Error`, whatever it was. */
+/** Gives what was thrown as an `Error` with a text, whatever it was. Never throws itself. */
 export function toError(thrown: unknown): Error {
-  return thrown instanceof Error ? thrown : new Error(String(thrown), { cause: thrown });
+  try {
+    if (thrown instanceof Error && typeof thrown.message === 'string') return thrown;
+    return new Error(String(thrown), { cause: thrown });
+  } catch {
+    // A revoked proxy, an object without a prototype: they cannot even be asked what they are.
+    return new Error('something was thrown that cannot be looked at', { cause: thrown });
+  }
 }
 
 /** Gives what was thrown as an `IPCError`; what is none becomes `SYSTEM_UNEXPECTED`. */

@@ -102,14 +102,16 @@ export class Connection {
 
   /** Looks at what came behind the handshake in the same chunk. To be called once the session is open. */
   proceed(): void {
-    const frames: Frame[] = [];
-    let fault: unknown;
-    try {
-      this.session.proceed(frames);
-    } catch (thrown) {
-      fault = thrown;
-    }
-    this.#deliver(frames, this.#clock(), fault);
+    do {
+      const frames: Frame[] = [];
+      let fault: unknown;
+      try {
+        this.session.proceed(frames);
+      } catch (thrown) {
+        fault = thrown;
+      }
+      this.#deliver(frames, this.#clock(), fault);
+    } while (this.session.stopped && !this.#ended);
   }
 
   /** Says goodbye and ends once everything laid out has gone. `error` is what `closed` will be told. */
@@ -148,6 +150,7 @@ export class Connection {
       fault = thrown;
     }
     this.#deliver(frames, now, fault);
+    if (this.session.stopped && !this.#ended) this.proceed();
   }
 
   #deliver(frames: readonly Frame[], now: number, fault: unknown): void {

@@ -252,7 +252,13 @@ export class IPCServer extends EventEmitter<ServerEvents> {
     const opened: Endpoint[] = [];
     try {
       for (const address of this.#settings.addresses) {
-        opened.push(await Endpoint.open(address, this.#settings.handshakeTimeoutMs, (socket) => void this.#arrived(socket, address.kind)));
+        opened.push(
+          await Endpoint.open(
+            address,
+            this.#settings.handshakeTimeoutMs,
+            (socket) => void this.#arrived(socket, address.kind),
+          ),
+        );
       }
     } catch (thrown) {
       await Promise.all(opened.map((endpoint) => endpoint.close()));

@@ -37,6 +37,7 @@ export class Session {
   #legal: readonly boolean[];
   #heardAt = 0;
   #namesForgotten = 0;
+  #stopped = false;
   #pingsUnanswered = 0;
 
   constructor(options: SessionOptions, writer: FrameWriter) {
@@ -109,13 +110,22 @@ export class Session {
     while (cutter.next()) {
       this.#take(decodeFrame(cutter.buffer, cutter.start, cutter.end), out);
       // The handshake is answered by the owner before anything else is looked at.
-      if (this.#state === 'opening' && out.length > 0) break;
+      if (this.#stopped || (this.#state === 'opening' && out.length > 0)) break;
     }
   }
 
-  /** Goes on with the rest of the last chunk, after the handshake was answered. */
+  /** Frames given out still need the names that the peer forgets next: `proceed` when they were dealt with. */
+  get stopped(): boolean {
+    return this.#stopped;
+  }
+
+  /** Goes on with the rest of the last chunk, after the handshake was answered or names were forgotten. */
   proceed(out: Frame[]): void {
-    while (this.#cutter.next()) this.#take(decodeFrame(this.#cutter.buffer, this.#cutter.start, this.#cutter.end), out);
+    if (this.#stopped) this.#forgetNames();
+    this.#stopped = false;
+    while (!this.#stopped && this.#cutter.next()) {
+      this.#take(decodeFrame(this.#cutter.buffer, this.#cutter.start, this.#cutter.end), out);
+    }
   }
 
   /** Tells the peer which name a number of ours stands for. Once for each connection and number. */
@@ -149,7 +159,8 @@ export class Session {
         this.writer.frame(FrameType.PONG, 0, 0, frame.id, 0, 0);
         return;
       case FrameType.DECLARE:
-        this.#declared(frame);
+        if (frame.channel === 0 && out.length > 0) this.#stopped = true;
+        else this.#declared(frame);
         return;
       case FrameType.FRAGMENT: {
         const body = this.#reassembly.add(frame);
@@ -161,10 +172,14 @@ export class Session {
     }
   }
 
+  #forgetNames(): void {
+    this.#peerNames.clear();
+    this.#namesForgotten += 1;
+  }
+
   #declared(frame: Frame): void {
     if (frame.channel === 0) {
-      this.#peerNames.clear();
-      this.#namesForgotten += 1;
+      this.#forgetNames();
       return;
     }
     const known = this.#peerNames.get(frame.channel);
