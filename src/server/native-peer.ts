@@ -1,7 +1,7 @@
 // A client on the native protocol: what each of its frames means. The switch lives here; what is done is
 // the hub's business.
 
-import { errorFromWire, type IPCError, ipcError } from '../base/errors.ts';
+import { type IPCError, ipcError } from '../base/errors.ts';
 import type { Connection, ConnectionOwner } from '../connection/connection.ts';
 import type { Frame } from '../protocol/codec.ts';
 import { CreditKind, FrameFlag, FrameType, frameTypeName } from '../protocol/frame-types.ts';
@@ -9,6 +9,7 @@ import type { Message } from '../protocol/messages.ts';
 import { encodePayload } from '../protocol/payload.ts';
 import { CREDIT_OVERHEAD_BYTES, readFields, writeFields } from '../session/session.ts';
 import { type Binding, Bindings } from './binding.ts';
+import { plainDetails, saidError } from './control-fields.ts';
 import type { Context } from './context.ts';
 import type { Hub } from './hub.ts';
 import { ServerMessage } from './message.ts';
@@ -227,10 +228,8 @@ export class NativePeer extends BasePeer implements ConnectionOwner, NativePubli
 
   #failed(frame: Frame): void {
     // Read first: what cannot be read ends the connection, and with it the call, which must still be known.
-    const { code, message, details } = readFields(frame);
-    const known = typeof details === 'object' && details !== null ? (details as Record<string, unknown>) : undefined;
-    const text = (value: unknown): string => (typeof value === 'string' ? value : '');
-    this.#outgoingEnded(frame.id)?.fail(errorFromWire(text(code), text(message), known));
+    const error = saidError(readFields(frame));
+    this.#outgoingEnded(frame.id)?.fail(error);
   }
 
   #cancelled(id: number): void {
@@ -372,7 +371,7 @@ export class NativePeer extends BasePeer implements ConnectionOwner, NativePubli
 
   sendError(id: number, channel: number, error: IPCError): void {
     const { code, message, details } = error;
-    this.send(FrameType.ERROR, id, channel, 0, writeFields({ code, message, details: plain(details) }));
+    this.send(FrameType.ERROR, id, channel, 0, writeFields({ code, message, details: plainDetails(details) }));
   }
 
   #outgoingEnded(id: number): OutgoingCall | undefined {
@@ -390,14 +389,5 @@ export class NativePeer extends BasePeer implements ConnectionOwner, NativePubli
     if (this.#closed || this.#connection.session.state === 'closed') {
       throw ipcError('USAGE_CLOSED', `connection ${this.id} is closed`);
     }
-  }
-}
-
-/** Details as JSON can carry them; what it cannot is left out rather than fail the report of a failure. */
-function plain(details: Readonly<Record<string, unknown>>): unknown {
-  try {
-    return JSON.parse(JSON.stringify(details)) as unknown;
-  } catch {
-    return undefined;
   }
 }

@@ -10,7 +10,7 @@ import { bodyOf, OldWire } from '../interop/old-wire.ts';
 import { atWork, deferred } from '../support/broker-at-work.ts';
 
 /** What awaits it gets what `then` makes of it. */
-const thenable = (then: unknown): unknown => ({ then });
+const thenable = (then: unknown): unknown => Object.fromEntries([['then', then]]);
 
 const revoked = (): unknown => {
   const { proxy, revoke } = Proxy.revocable({}, {});
@@ -70,7 +70,7 @@ const THENABLES: readonly (readonly [title: string, value: () => unknown, answer
   ['resolves and then throws', () => thenable(throwingAfter), 1],
   ['rejects after resolving', () => thenable((ok: (v: number) => void, no: (e: unknown) => void) => [ok(1), no(2)]), 1],
   ['throws at once', () => thenable(() => never()), 'error'],
-  ['has a getter that throws', () => Object.defineProperty({}, 'then', { get: () => never() }), 'error'],
+  ['has a getter that throws', () => new Proxy({}, { get: () => never() }), 'error'],
 ];
 
 function never(): never {

@@ -7,7 +7,7 @@ import { test, type TestContext } from 'node:test';
 import { IPCError } from '../../src/base/errors.ts';
 import type { ServerConnection, ServerOptions } from '../../src/server/index.ts';
 import { bodyOf, OldWire } from '../interop/old-wire.ts';
-import { type AtWork, atWork, Collected, deferred } from '../support/broker-at-work.ts';
+import { type AtWork, atWork, Collected } from '../support/broker-at-work.ts';
 
 interface OldAtWork extends AtWork {
   readonly faults: Collected<readonly [IPCError, ServerConnection | undefined]>;
@@ -54,27 +54,6 @@ test('without heartbeats nothing is sent to an old client that was not asked for
   const wire = await old();
   wire.send(ping('p'));
   assert.equal((await wire.next())['reply_to'], 'p');
-});
-
-test('an old client that does not read for three heartbeats is gone, and what it subscribed to goes on', async (t) => {
-  const { server, app, client, old } = await oldAtWork(t, { heartbeatIntervalMs: 60, handshakeTimeoutMs: 50 });
-  const wire = await old();
-  wire.send(subscribe('news'));
-  wire.send(ping('p'));
-  assert.equal((await wire.next())['reply_to'], 'p');
-  wire.socket.pause();
-  const left = once(server, 'disconnection') as Promise<[ServerConnection, IPCError]>;
-  const channel = app.createChannel('news');
-  let published = channel.publish('x'.repeat(200_000));
-  while (!published.blocked) published = channel.publish('x'.repeat(200_000));
-  const [, reason] = await left;
-  assert.equal(reason.code, 'PEER_SILENT');
-  await published.ready();
-  const native = await client();
-  const got = deferred<unknown>();
-  await native.subscribe('news', (message) => got.resolve(message.payload));
-  channel.publish('on');
-  assert.equal(await got.promise, 'on');
 });
 
 test('an old client that asks and does not read its answers is not read from, and gets all of them when it reads', async (t) => {
