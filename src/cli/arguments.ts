@@ -75,18 +75,17 @@ function unknownFlag(rawName: string, options: Readonly<Record<string, Option>>)
 
 function checkWords(command: Command, words: readonly string[]): void {
   const { min, max, choices } = command.words;
+  const [first] = words;
+  if (first !== undefined && choices !== undefined && !choices.includes(first)) {
+    const meant = nearest(first, choices);
+    throw new UsageFault(
+      `'${first}' is none of ${choices.join(', ')}${meant === undefined ? '' : `; did you mean ${meant}?`}`,
+    );
+  }
   if (words.length < min) throw new UsageFault(`${command.usage.split(' ')[words.length] ?? ''} is missing`);
   if (words.length > max) {
     const extra = words[max] ?? '';
     const quote = command.usage.includes('MESSAGE') ? '; a message of several words is quoted' : '';
     throw new UsageFault(`unexpected '${extra}'${quote}`);
-  }
-  if (choices === undefined) return;
-  for (const word of words) {
-    if (choices.includes(word)) continue;
-    const meant = nearest(word, choices);
-    throw new UsageFault(
-      `'${word}' is none of ${choices.join(', ')}${meant === undefined ? '' : `; did you mean ${meant}?`}`,
-    );
   }
 }

@@ -81,7 +81,7 @@ interface CommandWords {
   readonly summary: string;
   /** What follows the name and the options: `CHANNEL [MESSAGE]`. */
   readonly usage: string;
-  /** How many words that may be. */
+  /** How many words that may be, and what the first of them is where it is one of a few. */
   readonly words: { readonly min: number; readonly max: number; readonly choices?: readonly string[] };
   /** Paragraphs of the help. */
   readonly description?: readonly string[];

@@ -62,7 +62,7 @@ function bashScript(commands: readonly Command[]): string {
       ...values,
       '      esac',
       `      if [[ $current == -* ]]; then COMPREPLY=($(compgen -W "${flags}" -- "$current"))`,
-      `      else COMPREPLY=($(compgen -W "${one.words.choices?.join(' ') ?? ''}" -- "$current")); fi;;`,
+      `      elif [[ $COMP_CWORD -eq 2 ]]; then COMPREPLY=($(compgen -W "${one.words.choices?.join(' ') ?? ''}" -- "$current")); fi;;`,
     ].join('\n');
   });
   const names = [...commands.map(({ name }) => name), 'help'].join(' ');
@@ -96,7 +96,7 @@ function zshScript(commands: readonly Command[]): string {
         ? max === 0
           ? []
           : [`        '*:: :'`]
-        : [`        '1:${one.usage}:(${choices.join(' ')})'`];
+        : [`        '1:${one.usage.split(' ')[0]}:(${choices.join(' ')})'`, ...(max === 1 ? [] : [`        '*: : '`])];
     return [`    ${one.name})`, '      _arguments \\', `${[...specs, ...words].join(' \\\n')};;`].join('\n');
   });
   const names = commands.map(({ name, summary }) => `    '${name}:${zshText(summary)}'`);
@@ -140,7 +140,9 @@ function fishScript(commands: readonly Command[]): string {
     `complete -c isthmus -n __fish_use_subcommand -a ${one.name} -d ${text(one.summary)}`,
     ...(one.words.choices === undefined
       ? []
-      : [`complete -c isthmus -n '__fish_seen_subcommand_from ${one.name}' -a '${one.words.choices.join(' ')}'`]),
+      : [
+          `complete -c isthmus -n '__fish_seen_subcommand_from ${one.name}; and not __fish_seen_subcommand_from ${one.words.choices.join(' ')}' -a '${one.words.choices.join(' ')}'`,
+        ]),
     ...optionsOf(one).map(([name, option]) => {
       const choices = choicesOf(option);
       const value =

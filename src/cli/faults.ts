@@ -21,6 +21,14 @@ const ADVICE: Readonly<Record<string, (program: string, error: Error) => string>
   LIMIT_CONNECTIONS: () => 'start the server with a larger --max-connections',
 };
 
+/** The same for named pipes, which need no server. */
+const PIPE_ADVICE: typeof ADVICE = {
+  NETWORK_CONNECT_FAILED: (program) =>
+    `start one with '${program} pipe listen', say where it is with --directory, or wait for it with --attempts 0`,
+  NETWORK_PATH_OCCUPIED: () => 'take another name or --directory',
+  NETWORK_PERMISSION: () => 'take another --directory, or ask who owns this one',
+};
+
 /** Words of the library that the command says better. */
 const WORDS: Readonly<Record<string, (message: string) => string>> = {
   NETWORK_CONNECT_FAILED: (message) =>
@@ -55,7 +63,8 @@ export function reportFault(thrown: unknown, where: string, context: Context): n
   }
   const code = 'code' in error && typeof error.code === 'string' ? error.code : undefined;
   const message = oneLine((code === undefined ? undefined : WORDS[code]?.(error.message)) ?? error.message);
-  const advice = code === undefined ? undefined : ADVICE[code]?.(program, error);
+  const advices = error.name === 'PipeError' ? PIPE_ADVICE : ADVICE;
+  const advice = code === undefined ? undefined : advices[code]?.(program, error);
   terminal.log('error', 'failed', `${prefix} ${message}${advice === undefined ? '' : `; ${advice}`}`, {
     ...(code !== undefined && { code }),
     message,

@@ -35,7 +35,8 @@ function parsed(kind: string, text: string, where: string): unknown {
   }
 }
 
-async function readStdin({ terminal, signal }: Context): Promise<Buffer> {
+/** All of stdin. Rejects with the interruption when the command is to end first. */
+export async function readStdin({ terminal, signal }: Context): Promise<Buffer> {
   const { stdin } = process;
   if (stdin.isTTY)
     terminal.log('info', 'reading', terminal.style('dim', 'Type the message; Ctrl-D on a new line ends it.'));

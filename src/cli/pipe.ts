@@ -1,139 +1,138 @@
-// `isthmus pipe`: listen on a named pipe, or send to one.
+// `isthmus pipe`: listens on a named pipe, or sends to one. No server is needed.
 
 import { spawn } from 'node:child_process';
-import { buffer } from 'node:stream/consumers';
-import { parseArgs } from 'node:util';
-import { Pipe, PipeError, send } from '../pipe/index.ts';
-
-const USAGE = `isthmus pipe listen NAME [options]          print each message, one a line
-isthmus pipe listen NAME --exec CMD         run CMD for each, with the message on its standard input
-isthmus pipe send NAME [MESSAGE] [options]  send MESSAGE, or standard input when it is left out or is -
-
-listen:
-  --exec CMD          a shell command; the message is acknowledged when it exits with 0
-  --timeout MS        stop after so long without a message (default: never)
-  --max-messages N    stop after so many messages (default: no limit)
-  --die-code TEXT     the message that stops the listener (default PIPECOM_DIE)
-  --mode OCTAL        permissions of the FIFOs (default 600)
-  --json              each message as a JSON string
-send:
-  --timeout MS        give up after so long (default 30000; 0: never)
-  --attempts N        how often to try when nobody listens (default 1; 0: until the time-out)
-  --id ID             the listener processes an id once
-both:
-  --directory DIR     where the pipe is (default: the working directory)`;
+import { resolve } from 'node:path';
+import { command, type Context, EXIT, type Input, UsageFault } from './command.ts';
+import { printable, readStdin } from './payload-text.ts';
 
 const OPTIONS = {
-  exec: { type: 'string' },
-  timeout: { type: 'string' },
-  'max-messages': { type: 'string' },
-  'die-code': { type: 'string' },
-  mode: { type: 'string' },
-  json: { type: 'boolean' },
-  attempts: { type: 'string' },
-  id: { type: 'string' },
-  directory: { type: 'string' },
-  help: { type: 'boolean', short: 'h' },
+  directory: {
+    kind: 'text',
+    placeholder: 'DIR',
+    short: 'd',
+    help: 'Where the pipe is; default the working directory',
+    names: 'file',
+  },
+  timeout: {
+    kind: 'integer',
+    placeholder: 'MS',
+    short: 't',
+    min: 0,
+    max: 2 ** 31 - 1,
+    help: 'listen: end after so many milliseconds without a message, default never; send: give up after so many, default 30000; 0 is never',
+  },
+  exec: {
+    kind: 'text',
+    placeholder: 'CMD',
+    help: 'listen: run a shell command for each message, with the message on its stdin; exit code 0 acknowledges',
+  },
+  'max-messages': {
+    kind: 'integer',
+    placeholder: 'N',
+    short: 'n',
+    min: 0,
+    max: Number.MAX_SAFE_INTEGER,
+    help: 'listen: end after so many messages; 0, the default, is no limit',
+  },
+  'die-code': {
+    kind: 'text',
+    placeholder: 'TEXT',
+    help: 'listen: the message that ends it; default PIPECOM_DIE',
+  },
+  mode: { kind: 'text', placeholder: 'OCTAL', help: 'listen: permissions of the FIFOs; default 600' },
+  json: { kind: 'flag', help: 'listen: print each message as a JSON string' },
+  attempts: {
+    kind: 'integer',
+    placeholder: 'N',
+    min: 0,
+    max: 1_000_000,
+    help: 'send: how often it is tried while nobody listens, default 1; 0 is until the time-out',
+  },
+  id: { kind: 'text', placeholder: 'ID', help: 'send: the listener processes a message of this id once' },
 } as const;
 
-const LISTEN_FLAGS = ['exec', 'timeout', 'max-messages', 'die-code', 'mode', 'json', 'directory'];
-const SEND_FLAGS = ['timeout', 'attempts', 'id', 'directory'];
+type PipeInput = Input<typeof OPTIONS>;
 
-const EXIT = { done: 0, failed: 1, usage: 2, interrupted: 130 };
-
-class UsageError extends Error {
-  override readonly name = 'UsageError';
-}
-
-type Flags = ReturnType<typeof parse>['values'];
-
-export const pipeCommand = {
-  name: 'pipe',
-  summary: 'listen on a named pipe, or send to one',
-  usage: USAGE,
-  /** Gives the exit code: 0 done, 1 failed, 2 wrong usage, 130 interrupted. */
-  async run(args: string[]): Promise<number> {
-    try {
-      return await dispatch(args);
-    } catch (error) {
-      if (!(error instanceof Error)) throw error;
-      process.stderr.write(`isthmus pipe: ${error.message}\n`);
-      return isUsage(error) ? EXIT.usage : EXIT.failed;
-    }
-  },
+/** The action that a flag belongs to; the flags that are not here belong to both. */
+const ACTION_OF: { readonly [K in keyof typeof OPTIONS]?: 'listen' | 'send' } = {
+  exec: 'listen',
+  'max-messages': 'listen',
+  'die-code': 'listen',
+  mode: 'listen',
+  json: 'listen',
+  attempts: 'send',
+  id: 'send',
 };
 
-function parse(args: string[]) {
-  try {
-    return parseArgs({ args, options: OPTIONS, allowPositionals: true });
-  } catch (error) {
-    throw new UsageError(error instanceof Error ? error.message : String(error));
+export const pipe = command({
+  name: 'pipe',
+  summary: 'Listen on a named pipe, or send to one',
+  usage: 'listen|send NAME [MESSAGE]',
+  words: { min: 2, max: 3, choices: ['listen', 'send'] },
+  description: [
+    'listen prints each message and a line end; on a terminal, a message with control characters is shown as a JSON string. A message is acknowledged when it is written.',
+    'send ends when the message is acknowledged. Without MESSAGE, or with -, it is read from stdin, as it is.',
+  ],
+  options: OPTIONS,
+  examples: [
+    ['pipe listen jobs', 'until Ctrl-C'],
+    ["pipe listen jobs --exec 'sh handle.sh'", 'a command for each message'],
+    ["pipe send jobs 'tidy up'", 'a text'],
+    ['pipe send jobs --attempts 0 < job.txt', 'a file; waits for a listener'],
+  ],
+  run,
+});
+
+function run(input: PipeInput, context: Context): Promise<number> {
+  const [action, name = '', message] = input.words;
+  for (const [flag, owner] of Object.entries(ACTION_OF)) {
+    if (owner !== action && input.sources[flag as keyof typeof OPTIONS] === 'flag') {
+      throw new UsageFault(`--${flag} is of ${owner}, not of ${action}`);
+    }
   }
+  if (action === 'send') return sendOne(name, message, input, context);
+  if (message !== undefined) throw new UsageFault(`unexpected '${message}'; listen takes no message`);
+  return listen(name, input, context);
 }
 
-async function dispatch(args: string[]): Promise<number> {
-  const { values, positionals } = parse(args);
-  if (values.help === true) {
-    process.stdout.write(`${USAGE}\n`);
-    return EXIT.done;
-  }
-  const [action, name, message, ...rest] = positionals;
-  if (action !== 'listen' && action !== 'send') {
-    throw new UsageError('say "listen NAME" or "send NAME [MESSAGE]"; --help tells more');
-  }
-  if (name === undefined) throw new UsageError(`${action}: the name of the pipe is missing`);
-  const known = action === 'listen' ? LISTEN_FLAGS : SEND_FLAGS;
-  for (const flag of Object.keys(values)) {
-    if (!known.includes(flag)) throw new UsageError(`${action}: there is no --${flag}`);
-  }
-  if (rest.length > 0 || (action === 'listen' && message !== undefined)) {
-    throw new UsageError(`${action}: too many arguments`);
-  }
-  return action === 'listen' ? listen(name, values) : sendOne(name, message, values);
-}
-
-async function listen(name: string, flags: Flags): Promise<number> {
-  const interrupted = new AbortController();
-  const pipe = new Pipe(name, (message) => take(message, flags), {
+async function listen(name: string, { values }: PipeInput, context: Context): Promise<number> {
+  const { signal, terminal } = context;
+  const mode = values.mode === undefined ? undefined : octal(values.mode);
+  const { Pipe } = await import('../pipe/index.ts');
+  const failures: Error[] = [];
+  const listener = new Pipe(name, (message) => take(message, values, context), {
     daemon: false,
-    directory: flags.directory,
-    timeout: integer('timeout', flags.timeout),
-    maxMessages: integer('max-messages', flags['max-messages']),
-    dieCode: flags['die-code'],
-    mode: flags.mode === undefined ? undefined : octal(flags.mode),
-    signal: interrupted.signal,
+    directory: values.directory,
+    timeout: values.timeout,
+    maxMessages: values['max-messages'],
+    dieCode: values['die-code'],
+    mode,
+    signal,
+    onError: (error) => failures.push(error),
   });
-  const interrupt = (): void => interrupted.abort();
-  process.once('SIGINT', interrupt).once('SIGTERM', interrupt);
-  try {
-    await pipe.listen();
-    process.stderr.write(`listening on ${name}\n`);
-    return (await pipe.closed) === 'aborted' ? EXIT.interrupted : EXIT.done;
-  } finally {
-    process.off('SIGINT', interrupt).off('SIGTERM', interrupt);
-  }
+  await listener.listen();
+  const path = resolve(listener.directory, name);
+  terminal.log('info', 'listening', `Listens on ${printable(path)}.`, { path });
+  await listener.closed;
+  signal.throwIfAborted();
+  for (const failure of failures) throw failure;
+  return EXIT.ok;
 }
 
-async function take(message: string, flags: Flags): Promise<void> {
-  if (flags.exec !== undefined) return execute(flags.exec, message);
-  const line = flags.json === true ? JSON.stringify(message) : message;
-  // Acknowledged when it is written: a message that nobody could read must not count as processed.
-  await new Promise<void>((resolve, reject) => {
-    process.stdout.write(`${line}\n`, (error) => {
-      if (error) reject(error);
-      else resolve();
-    });
-  });
+/** When it rejects, the sender is told that its message was not processed. */
+async function take(message: string, { exec, json }: PipeInput['values'], { terminal }: Context): Promise<void> {
+  if (exec !== undefined) return execute(exec, message);
+  const line = json ? JSON.stringify(message) : terminal.interactive ? printable(message) : message;
+  await terminal.deliver(`${line}\n`);
 }
 
-function execute(command: string, message: string): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const child = spawn(command, { shell: true, stdio: ['pipe', 'inherit', 'inherit'] });
+function execute(shellCommand: string, message: string): Promise<void> {
+  return new Promise((done, reject) => {
+    const child = spawn(shellCommand, { shell: true, stdio: ['pipe', 'inherit', 'inherit'] });
     child.on('error', reject);
-    child.on('close', (code, signal) => {
-      if (code === 0) resolve();
-      else
-        reject(new Error(signal === null ? `the command exited with ${code}` : `the command was ended by ${signal}`));
+    child.on('close', (code, by) => {
+      if (code === 0) done();
+      else reject(new Error(by === null ? `the command exited with ${code}` : `the command was ended by ${by}`));
     });
     // A command that does not read its input is free not to.
     child.stdin.on('error', () => {});
@@ -141,30 +140,25 @@ function execute(command: string, message: string): Promise<void> {
   });
 }
 
-async function sendOne(name: string, message: string | undefined, flags: Flags): Promise<number> {
-  const content = message === undefined || message === '-' ? await buffer(process.stdin) : message;
-  await send(name, content, {
-    directory: flags.directory,
-    timeout: integer('timeout', flags.timeout),
-    maxAttempts: integer('attempts', flags.attempts),
-    id: flags.id,
+async function sendOne(
+  name: string,
+  word: string | undefined,
+  { values }: PipeInput,
+  context: Context,
+): Promise<number> {
+  const message = word === undefined || word === '-' ? await readStdin(context) : word;
+  const { send } = await import('../pipe/index.ts');
+  await send(name, message, {
+    directory: values.directory,
+    timeout: values.timeout,
+    maxAttempts: values.attempts,
+    id: values.id,
+    signal: context.signal,
   });
-  return EXIT.done;
-}
-
-function integer(flag: string, text: string | undefined): number | undefined {
-  if (text === undefined) return undefined;
-  if (!/^\d{1,15}$/.test(text)) throw new UsageError(`--${flag}: expected a whole number, got '${text}'`);
-  return Number(text);
+  return EXIT.ok;
 }
 
 function octal(text: string): number {
-  if (!/^0?[0-7]{1,3}$/.test(text)) throw new UsageError(`--mode: expected three octal digits, got '${text}'`);
+  if (!/^0?[0-7]{1,3}$/.test(text)) throw new UsageFault(`--mode: expected three octal digits, got '${text}'`);
   return Number.parseInt(text, 8);
-}
-
-function isUsage(error: Error): boolean {
-  if (error instanceof UsageError) return true;
-  if (error instanceof PipeError) return error.errorCode === 'INVALID_PIPE_NAME';
-  return 'code' in error && error.code === 'USAGE_INVALID_OPTION';
 }

@@ -42,6 +42,16 @@ export class Terminal {
     });
   }
 
+  /** Writes data. Resolves when the system has taken it, rejects when nobody can read it any more. */
+  deliver(data: string): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#stdout.write(data, (cause) => {
+        if (cause) reject(new Error('the output could not be written', { cause }));
+        else resolve();
+      });
+    });
+  }
+
   line(text: string): Promise<void> {
     return this.write(`${text}\n`);
   }

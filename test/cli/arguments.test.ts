@@ -8,7 +8,7 @@ import { test } from 'node:test';
 import { promisify } from 'node:util';
 import { ROOT, run, startServer, temporaryFolder } from './command-process.ts';
 
-const COMMANDS = ['serve', 'pub', 'sub', 'call', 'completion'];
+const COMMANDS = ['serve', 'pub', 'sub', 'call', 'pipe', 'completion'];
 
 const WRONG: readonly (readonly [args: readonly string[], said: RegExp])[] = [
   [['serv'], /^isthmus: unknown command serv; did you mean serve\?$/],
@@ -182,6 +182,9 @@ test('bash completes commands, flags and values', async (t) => {
   assert.deepEqual(await bashOffers(script, ['isthmus', 'serve', '--max']), ['--max-connections']);
   assert.deepEqual(await bashOffers(script, ['isthmus', 'sub', '--policy', 'drop']), ['drop-oldest', 'drop-newest']);
   assert.deepEqual(await bashOffers(script, ['isthmus', 'completion', '']), ['bash', 'zsh', 'fish']);
+  assert.deepEqual(await bashOffers(script, ['isthmus', 'pipe', '']), ['listen', 'send']);
+  assert.deepEqual(await bashOffers(script, ['isthmus', 'pipe', 'listen', '']), []);
+  assert.deepEqual(await bashOffers(script, ['isthmus', 'pipe', 'listen', '--max']), ['--max-messages']);
   assert.deepEqual(await bashOffers(script, ['isthmus', 'help', 'c']), ['call', 'completion']);
 });
 
@@ -190,6 +193,7 @@ test('the scripts for zsh and fish know every command and its flags', async (t) 
     const { code, stdout } = await run(t, ['completion', shell]);
     assert.equal(code, 0);
     for (const name of COMMANDS) assert.match(stdout, new RegExp(`\\b${name}\\b`));
-    for (const flag of ['max-connections', 'policy', 'retain', 'timeout']) assert.match(stdout, new RegExp(flag));
+    for (const flag of ['max-connections', 'policy', 'retain', 'timeout', 'die-code'])
+      assert.match(stdout, new RegExp(flag));
   }
 });

@@ -1,95 +1,195 @@
 // `isthmus pipe` as a command: what it prints, and how it exits.
 
 import assert from 'node:assert/strict';
-import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { text } from 'node:stream/consumers';
-import { test } from 'node:test';
+import { statSync } from 'node:fs';
+import { join } from 'node:path';
+import { test, type TestContext } from 'node:test';
 import { send } from '../../src/pipe/index.ts';
+import { run, Running } from '../cli/command-process.ts';
 import { pipeFolder } from './pipe-folder.ts';
 import { withoutFifos as skip } from './pipe-listening.ts';
 
-const COMMAND = new URL('../../src/cli/pipe.js', import.meta.url).href;
-const RUN = `import { pipeCommand } from '${COMMAND}'; process.exitCode = await pipeCommand.run(process.argv.slice(1));`;
-
-function start(args: readonly string[], input = ''): ChildProcess {
-  const child = spawn(process.execPath, ['--input-type=module', '-e', RUN, '--', ...args], { stdio: 'pipe' });
-  child.stdin?.end(input);
-  return child;
+/** A `listen` on the pipe `p` of the folder, that senders find. */
+async function listening(t: TestContext, folder: string, flags: readonly string[] = []): Promise<Running> {
+  const listener = new Running(t, ['pipe', 'listen', 'p', '--directory', folder, ...flags]);
+  await listener.says('stderr', /[Ll]isten/);
+  return listener;
 }
 
-async function run(args: readonly string[], input?: string): Promise<{ code: unknown; out: string; err: string }> {
-  const child = start(args, input);
-  assert.ok(child.stdout !== null && child.stderr !== null);
-  const [out, err] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'close')]);
-  return { code: child.exitCode, out, err };
-}
-
-/** A `listen` that is ready; `result` gives what it printed and its exit code. */
-async function listening(args: readonly string[]) {
-  const child = start(args);
-  assert.ok(child.stdout !== null && child.stderr !== null);
-  const out = text(child.stdout);
-  const closed = once(child, 'close');
-  await once(child.stderr, 'data');
-  child.stderr.resume();
-  const result = async () => {
-    await closed;
-    return { out: await out, code: child.exitCode };
-  };
-  return { child, result };
-}
-
-test('listen prints what send sends, from its argument and from standard input, and ends as told', {
-  skip,
-}, async (t) => {
+test('listen prints what send sends, from its argument and from stdin, and ends as told', { skip }, async (t) => {
   const { folder } = pipeFolder(t);
-  const where = ['--directory', folder];
-  const { result } = await listening(['listen', 'p', ...where, '--max-messages', '3', '--json']);
-  for (const [args, input] of [[['one']], [[], 'zwei\n'], [['-'], 'drei 🦊']] as const) {
-    assert.deepEqual(await run(['send', 'p', ...args, ...where], input), { code: 0, out: '', err: '' });
+  const listener = await listening(t, folder, ['--max-messages', '4', '--json']);
+  const sent = [
+    [['one'], ''],
+    [[], 'zwei\n'],
+    [['-'], 'drei 🦊'],
+    [['--', '--json'], ''],
+  ] as const;
+  for (const [words, stdin] of sent) {
+    const result = await run(t, ['pipe', 'send', '--directory', folder, 'p', ...words], { stdin });
+    assert.deepEqual(result, { code: 0, signal: null, stdout: '', stderr: '' });
   }
-  assert.deepEqual(await result(), { code: 0, out: '"one"\n"zwei\\n"\n"drei 🦊"\n' });
+  const { code, stdout, stderr } = await listener.ended;
+  assert.deepEqual([code, stdout], [0, '"one"\n"zwei\\n"\n"drei 🦊"\n"--json"\n']);
+  const { event, path } = JSON.parse(stderr) as Record<string, unknown>;
+  assert.deepEqual([event, path], ['listening', join(folder, 'p')]);
+});
+
+test('where no terminal reads, a message is printed as it is; the die code ends listen', { skip }, async (t) => {
+  const { folder } = pipeFolder(t);
+  const listener = await listening(t, folder, ['--die-code', 'enough']);
+  await send('p', 'two\nlines\u001b[31m', { directory: folder });
+  await send('p', 'PIPECOM_DIE', { directory: folder });
+  await send('p', 'enough', { directory: folder });
+  const { code, stdout } = await listener.ended;
+  assert.deepEqual([code, stdout], [0, 'two\nlines\u001b[31m\nPIPECOM_DIE\n']);
+});
+
+test('listen --timeout ends when no message comes', { skip }, async (t) => {
+  const { folder } = pipeFolder(t);
+  const { code, stdout } = await run(t, ['pipe', 'listen', 'p', '--directory', folder, '--timeout', '1']);
+  assert.deepEqual([code, stdout], [0, '']);
+});
+
+test('listen --mode says who may send', { skip }, async (t) => {
+  const { folder } = pipeFolder(t);
+  const listener = await listening(t, folder, ['--mode', '640']);
+  assert.equal(statSync(join(folder, 'p')).mode & 0o777, 0o640);
+  assert.equal((await listener.stop('SIGTERM')).code, 143);
 });
 
 test('listen --exec gives each message to the command, whose exit code decides', { skip }, async (t) => {
   const { folder } = pipeFolder(t);
-  const { result } = await listening(['listen', 'p', '--directory', folder, '--exec', 'grep good']);
+  const listener = await listening(t, folder, ['--exec', 'grep good']);
   await send('p', 'good one', { directory: folder });
-  await assert.rejects(send('p', 'bad one', { directory: folder }), {
-    code: 'REMOTE_HANDLER_FAILED',
-    message: 'the command exited with 1',
-  });
+  const { code, stdout, stderr } = await run(t, ['pipe', 'send', 'p', 'bad one', '--directory', folder]);
+  assert.deepEqual([code, stdout, stderr], [1, '', 'isthmus pipe: the command exited with 1\n']);
   await send('p', 'PIPECOM_DIE', { directory: folder });
-  assert.deepEqual(await result(), { code: 0, out: 'good one\n' });
+  const result = await listener.ended;
+  assert.deepEqual([result.code, result.stdout], [0, 'good one\n']);
 });
 
-test('an interrupted listener takes its files away and exits with 130', { skip }, async (t) => {
+test('send --id is processed once', { skip }, async (t) => {
   const { folder } = pipeFolder(t);
-  const { child, result } = await listening(['listen', 'p', '--directory', folder]);
-  child.kill('SIGINT');
-  assert.equal((await result()).code, 130);
-});
-
-test('a send that fails exits with 1 and one line', { skip }, async (t) => {
-  const { folder } = pipeFolder(t);
-  const { code, out, err } = await run(['send', 'nobody', 'x', '--directory', folder]);
-  assert.deepEqual([code, out], [1, '']);
-  assert.match(err, /^isthmus pipe: nobody listens on .+\n$/);
-});
-
-test('wrong usage exits with 2 and one line', { skip }, async () => {
-  const wrong = [
-    [],
-    ['listen'],
-    ['dance', 'p'],
-    ['send', 'p', 'x', '--exec', 'y'],
-    ['listen', 'p', 'x'],
-    ['send', '', 'x'],
-  ];
-  for (const args of [...wrong, ['send', 'p', 'x', '--timeout', 'soon'], ['listen', 'p', '--mode', '9'], ['--frob']]) {
-    const { code, err } = await run(args);
-    assert.equal(code, 2, args.join(' '));
-    assert.match(err, /^isthmus pipe: [^\n]+\n$/);
+  const listener = await listening(t, folder);
+  for (const message of ['first', 'again']) {
+    const { code } = await run(t, ['pipe', 'send', 'p', message, '--id', 'seven', '--directory', folder]);
+    assert.equal(code, 0);
   }
+  await send('p', 'PIPECOM_DIE', { directory: folder });
+  assert.equal((await listener.ended).stdout, 'first\n');
 });
+
+test('send --attempts 0 waits for a listener', { skip }, async (t) => {
+  const { folder } = pipeFolder(t);
+  const early = new Running(t, ['pipe', 'send', 'p', 'early', '--attempts', '0', '--directory', folder]);
+  const listener = await listening(t, folder, ['-n', '1']);
+  assert.equal((await early.ended).code, 0);
+  assert.equal((await listener.ended).stdout, 'early\n');
+});
+
+test('an interrupted listener takes its files away and exits with 130, without a word', { skip }, async (t) => {
+  const { folder } = pipeFolder(t);
+  const listener = await listening(t, folder);
+  const { code, stdout, stderr } = await listener.stop('SIGINT');
+  assert.deepEqual([code, stdout], [130, '']);
+  assert.match(stderr, /^Listens on [^\n]+\n$/);
+});
+
+/** Tells which process it is, and goes on until a signal ends it. */
+const ENDLESS = 'echo $$; exec sleep 60';
+
+test('an interrupted listener refuses what waits, answers what is being processed, and exits with 130', {
+  skip,
+}, async (t) => {
+  const { folder } = pipeFolder(t);
+  const listener = await listening(t, folder, ['--exec', ENDLESS]);
+  const failed = assert.rejects(send('p', 'first', { directory: folder }), {
+    code: 'REMOTE_HANDLER_FAILED',
+    message: 'the command was ended by SIGTERM',
+  });
+  const refused = assert.rejects(send('p', 'second', { directory: folder }), { code: 'REMOTE_CLOSED' });
+  const [, pid] = await listener.says('stdout', /(\d+)\n/);
+  listener.child.kill('SIGINT');
+  // Only now the listener is known to have had the signal.
+  await refused;
+  process.kill(Number(pid), 'SIGTERM');
+  await failed;
+  assert.equal((await listener.ended).code, 130);
+});
+
+test('a send that is interrupted while it waits for its acknowledgement exits with 130', { skip }, async (t) => {
+  const { folder } = pipeFolder(t);
+  const listener = await listening(t, folder, ['--exec', ENDLESS]);
+  const waiting = new Running(t, ['pipe', 'send', 'p', 'x', '--directory', folder]);
+  const [, pid] = await listener.says('stdout', /(\d+)\n/);
+  assert.deepEqual(await waiting.stop('SIGINT'), { code: 130, signal: null, stdout: '', stderr: '' });
+  process.kill(Number(pid), 'SIGTERM');
+  assert.equal((await listener.stop('SIGINT')).code, 130);
+});
+
+test('a send that is interrupted while it reads stdin exits with 130', { skip }, async (t) => {
+  const { folder } = pipeFolder(t);
+  const reading = new Running(t, ['pipe', 'send', 'p', '--directory', folder]);
+  // More than the system holds: when it is written, the command reads.
+  await new Promise((resolve) => reading.child.stdin.write('x'.repeat(2 ** 22), resolve));
+  assert.deepEqual(await reading.stop('SIGINT'), { code: 130, signal: null, stdout: '', stderr: '' });
+});
+
+test('a listener whose reader has gone acknowledges nothing more and ends quietly', { skip }, async (t) => {
+  const { folder } = pipeFolder(t);
+  const listener = await listening(t, folder);
+  await send('p', 'read', { directory: folder });
+  await listener.says('stdout', /read\n/);
+  await once(listener.child.stdout.destroy(), 'close');
+  await assert.rejects(send('p', 'unread', { directory: folder }), {
+    code: 'REMOTE_HANDLER_FAILED',
+    message: 'the output could not be written',
+  });
+  const { code, stderr } = await listener.ended;
+  assert.equal(code, 0);
+  assert.match(stderr, /^Listens on [^\n]+\n$/);
+});
+
+test('a send that nobody takes, and a second listener, exit with 1 and one line', { skip }, async (t) => {
+  const { folder } = pipeFolder(t);
+  const nobody = await run(t, ['pipe', 'send', 'p', 'x', '--directory', folder]);
+  assert.deepEqual([nobody.code, nobody.stdout], [1, '']);
+  assert.match(
+    nobody.stderr,
+    /^isthmus pipe: nobody listens on [^\n]+; start one with '[^\n]+ pipe listen', [^\n]+\n$/,
+  );
+  const listener = await listening(t, folder);
+  const second = await run(t, ['pipe', 'listen', 'p', '--directory', folder]);
+  assert.deepEqual([second.code, second.stdout], [1, '']);
+  assert.match(second.stderr, /^isthmus pipe: somebody listens on [^\n]+\n$/);
+  await listener.stop('SIGINT');
+});
+
+const WRONG: readonly (readonly [args: readonly string[], said: RegExp])[] = [
+  [[], /listen\|send is missing/],
+  [['listen'], /NAME is missing/],
+  [['dance', 'p'], /'dance' is none of listen, send/],
+  [['lisen', 'p'], /did you mean listen\?/],
+  [['listen', 'p', 'x'], /unexpected 'x'; listen takes no message/],
+  [['send', 'p', 'x', 'y'], /unexpected 'y'; a message of several words is quoted/],
+  [['send', ''], /name/],
+  [['listen', 'p', '--mode', '9'], /--mode: expected three octal digits, got '9'/],
+  [['send', 'p', 'x', '--timeout', 'soon'], /--timeout: expected an integer from 0 to 2147483647, got 'soon'/],
+  [['send', 'p', 'x', '--id', 'x'.repeat(256)], /id/],
+  [['--frob'], /unknown flag --frob/],
+  ...['--exec=y', '--max-messages=1', '--die-code=y', '--mode=600'].map(
+    (flag) => [['send', 'p', 'x', flag], /--[a-z-]+ is of listen, not of send/] as const,
+  ),
+  ...['--attempts=1', '--id=y'].map((flag) => [['listen', 'p', flag], /--[a-z]+ is of send, not of listen/] as const),
+];
+
+for (const [args, said] of WRONG) {
+  test(`isthmus pipe ${args.join(' ').slice(0, 40)} is refused in one line with exit code 2`, { skip }, async (t) => {
+    const { code, stdout, stderr } = await run(t, ['pipe', ...args]);
+    assert.deepEqual([code, stdout], [2, ''], stderr);
+    assert.match(stderr, /^isthmus pipe: [^\n]+\n$/);
+    assert.match(stderr, said);
+  });
+}
