@@ -181,3 +181,31 @@ test('two requests of an old client under one id are both answered, and both end
   await left;
   assert.equal(server.getStats().requestsOpen, 0);
 });
+
+test('an old client that does not read for three heartbeats is gone, and its channel goes on', async (t) => {
+  const { server, app, client, old } = await oldAtWork(t, { heartbeatIntervalMs: 60, handshakeTimeoutMs: 50 });
+  const wire = await old();
+  wire.send(subscribe('news'));
+  wire.send(ping('p'));
+  assert.equal((await wire.next())['reply_to'], 'p');
+  wire.socket.pause();
+  const left = once(server, 'disconnection') as Promise<[ServerConnection, IPCError]>;
+  let gone = false;
+  void left.then(() => {
+    gone = true;
+  });
+  const channel = app.createChannel('news');
+  // The kernel takes some megabytes for a reader that has stopped; silence begins when it takes no more.
+  while (!gone) {
+    const published = channel.publish('x'.repeat(200_000));
+    if (published.blocked) await Promise.race([published.ready(), left]);
+    else await new Promise((resolve) => setImmediate(resolve));
+  }
+  const [, reason] = await left;
+  assert.equal(reason.code, 'PEER_SILENT');
+  const native = await client();
+  const got = new Collected<unknown>();
+  await native.subscribe('news', (message) => got.add(message.payload));
+  channel.publish('on');
+  assert.deepEqual(await got.until(1), ['on']);
+});
