@@ -23,6 +23,10 @@ export class Outbox {
   /** What the waiting messages hold in memory: each buffer in which some of them arrived counts once. */
   #pinnedBytes = 0;
   #lost = 0;
+  /** With `latest-only`: where the waiting message of each channel is, counted from the first ever kept here. */
+  readonly #places = new Map<number, number>();
+  /** How many stood before the first of `#items`. */
+  #gone = 0;
 
   constructor(policy: OutboxPolicy, bytesMax: number) {
     this.#policy = policy;
@@ -63,7 +67,7 @@ export class Outbox {
    * `overflow`: with `disconnect`, not kept and the subscriber must go.
    */
   offer(message: Publication): Offered {
-    if (this.#policy === 'latest-only') this.#dropOlderOf(message.channelNumber);
+    if (this.#policy === 'latest-only') return this.#offerLatest(message);
     const fits = this.#bytes + message.bytes <= this.#bytesMax || this.empty;
     switch (this.#policy) {
       case 'block':
@@ -79,10 +83,7 @@ export class Outbox {
         return 'kept';
       default:
         this.#push(message);
-        while (this.#bytes > this.#bytesMax && this.size > 1) {
-          this.take();
-          this.#lost += 1;
-        }
+        this.#dropOldest();
         return 'kept';
     }
   }
@@ -94,12 +95,15 @@ export class Outbox {
     this.#first += 1;
     this.#bytes -= message.bytes;
     this.#unpin(this.#first - 1);
+    if (this.#policy === 'latest-only') this.#places.delete(message.channelNumber);
     if (this.#first === this.#items.length) {
+      this.#gone += this.#first;
       this.#items = [];
       this.#pins = [];
       this.#first = 0;
       this.#lastBuffer = undefined;
     } else if (this.#first > 1024 && this.#first * 2 > this.#items.length) {
+      this.#gone += this.#first;
       this.#items = this.#items.slice(this.#first);
       this.#pins = this.#pins.slice(this.#first);
       this.#first = 0;
@@ -110,7 +114,7 @@ export class Outbox {
   #push(message: Publication): void {
     // What waits must not hold many chunks for a few bytes in each. A copy of every message would cost more
     // than the messages: it is made only when the chunks add up.
-    if (this.#pinnedBytes > PINNED_FACTOR * this.#bytesMax || this.#policy === 'latest-only') message.detach();
+    if (this.#pinnedBytes > PINNED_FACTOR * this.#bytesMax) message.detach();
     const { buffer } = message.payload;
     const pin = buffer === this.#lastBuffer ? 0 : buffer.byteLength;
     this.#lastBuffer = buffer;
@@ -127,16 +131,32 @@ export class Outbox {
     else this.#pinnedBytes -= pin;
   }
 
-  #dropOlderOf(channelNumber: number): void {
-    for (let i = this.#first; i < this.#items.length; i += 1) {
-      const item = this.#items[i] as Publication;
-      if (item.channelNumber !== channelNumber) continue;
-      this.#unpin(i);
-      this.#items.splice(i, 1);
-      this.#pins.splice(i, 1);
-      this.#bytes -= item.bytes;
+  /**
+   * A newer message of a channel takes the place of the one that waits: it neither loses its turn nor is it
+   * looked for. Each holds memory of its own, so none is pinned by another.
+   */
+  #offerLatest(message: Publication): Offered {
+    message.detach();
+    const place = this.#places.get(message.channelNumber);
+    if (place === undefined) {
+      this.#places.set(message.channelNumber, this.#gone + this.#items.length);
+      this.#items.push(message);
+      this.#pins.push(0);
+    } else {
+      const index = place - this.#gone;
+      this.#bytes -= (this.#items[index] as Publication).bytes;
+      this.#items[index] = message;
       this.#lost += 1;
-      return;
+    }
+    this.#bytes += message.bytes;
+    this.#dropOldest();
+    return 'kept';
+  }
+
+  #dropOldest(): void {
+    while (this.#bytes > this.#bytesMax && this.size > 1) {
+      this.take();
+      this.#lost += 1;
     }
   }
 }

@@ -169,3 +169,41 @@ test('an async iterator that is not read holds its own subscription up, and no o
     if (received === sent) break;
   }
 });
+
+test('latest-only over thousands of channels keeps the newest of each, in the order in which they began to wait', async (t) => {
+  const { app, client } = await atWork(t);
+  const subscriber = await client();
+  const gate = deferred();
+  const first = deferred();
+  const seen: { channel: string; value: unknown }[] = [];
+  const subscription = await subscriber.subscribe(
+    'many.*',
+    async ({ channelId: channel, payload: value }) => {
+      first.resolve();
+      await gate.promise;
+      seen.push({ channel, value });
+    },
+    { policy: 'latest-only', creditBytes: 1024 },
+  );
+  const channels = Array.from({ length: 4000 }, (_, i) => app.createChannel(`many.${i}`));
+  const rounds = 20;
+  for (let round = 1; round <= rounds; round += 1) {
+    // Another order each time: the place is that of the first who waited.
+    if (round > 1) channels.reverse();
+    for (const channel of channels) channel.publish(round);
+    if (round === 1) await first.promise;
+  }
+  gate.resolve();
+  const total = channels.length * rounds;
+  while (seen.length + subscription.lost < total) await subscriber.call('system', { action: 'ping' });
+  assert.equal(seen.length + subscription.lost, total);
+  const newest = new Map(seen.map(({ channel, value }) => [channel, value]));
+  assert.equal(newest.size, channels.length);
+  assert.ok([...newest.values()].every((value) => value === rounds));
+  const last = seen.filter(({ value }) => value === rounds).map(({ channel }) => Number(channel.slice('many.'.length)));
+  const waitedFromTheStart = last.filter((number) => number >= 1000);
+  assert.deepEqual(
+    waitedFromTheStart,
+    [...waitedFromTheStart].sort((a, b) => a - b),
+  );
+});
