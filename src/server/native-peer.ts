@@ -27,8 +27,10 @@ import { BasePeer, type PeerFacts } from './peer.ts';
 import type { Publication } from './publication.ts';
 import { askPeer } from './peer-request.ts';
 
-/** Names that the peer may be told before it is asked to forget them all. */
+/** Names that the peer may be told before it is asked to forget them all; it holds 10,000. */
 const DECLARED_MAX = 5000;
+/** So many more while large bodies are on their way, which name their channels by number. */
+const DECLARED_WHILE_CUTTING_MAX = 9000;
 
 export class NativePeer extends BasePeer implements ConnectionOwner, NativePublisher, NativeReceiver, Worker {
   readonly streamWindowBytes: number;
@@ -270,7 +272,9 @@ export class NativePeer extends BasePeer implements ConnectionOwner, NativePubli
 
   declareOnce(number: number, name: string): void {
     if (this.#declared.has(number)) return;
-    if (this.#declared.size >= DECLARED_MAX && !this.#connection.writer.cutting) {
+    const { writer } = this.#connection;
+    if (this.#declared.size >= DECLARED_MAX && (!writer.cutting || this.#declared.size >= DECLARED_WHILE_CUTTING_MAX)) {
+      writer.cutAll();
       this.#connection.session.forgetDeclared();
       this.#declared = new Set();
     }

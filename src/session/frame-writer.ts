@@ -113,6 +113,11 @@ export class FrameWriter {
     else this.#part(body);
   }
 
+  /** Lays out all that is left of the large bodies: nothing passes them any more, and nothing is copied. */
+  cutAll(): void {
+    while (this.#large.length > 0) this.#piece();
+  }
+
   /**
    * Gives what one write should carry: all that is small, then pieces of large bodies in turn until
    * `bytesMax` is reached. Undefined when there is nothing.

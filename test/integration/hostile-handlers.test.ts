@@ -7,7 +7,7 @@ import { test } from 'node:test';
 import { ipcError } from '../../src/base/errors.ts';
 import { IPCClient } from '../../src/client/index.ts';
 import { bodyOf, OldWire } from '../interop/old-wire.ts';
-import { atWork, deferred } from '../support/broker-at-work.ts';
+import { atWork, Collected, deferred } from '../support/broker-at-work.ts';
 
 /** What awaits it gets what `then` makes of it. */
 const THEN: string = ['th', 'en'].join('');
@@ -273,6 +273,37 @@ test('twenty thousand channels pass through one wildcard subscription, names for
   }
   await all.promise;
   assert.deepEqual(wrong, []);
+});
+
+test('twelve thousand channels are named while a large body never leaves the way free', async (t) => {
+  const { server, client } = await atWork(t);
+  const listener = await client();
+  const count = 12_000;
+  const names = Array.from({ length: count }, (_, i) => `named.${i}`);
+  const heard = new Collected<number>();
+  const wrong: string[] = [];
+  for (const name of names) {
+    listener.onNotification(name, ({ channelId, payload }) => {
+      if (channelId !== names[payload as number]) wrong.push(channelId);
+      heard.add(payload as number);
+    });
+  }
+  for (const name of ['large.1', 'large.2']) listener.onNotification(name, ({ bytes }) => heard.add(bytes.length));
+  const closed = new Promise<never>((_, reject) => {
+    listener.onDisconnected(reject);
+  });
+  closed.catch(() => undefined);
+  const [connection] = server.connectionManager.listConnections();
+  const body = Buffer.alloc(4 * 1024 * 1024);
+  // One turn: nothing is written before all of it was laid out.
+  connection?.notify('large.1', body);
+  for (const [i, name] of names.entries()) {
+    if (i === count / 2) connection?.notify('large.2', body);
+    connection?.notify(name, i);
+  }
+  const values = await Promise.race([heard.until(count + 2), closed]);
+  assert.deepEqual(wrong, []);
+  assert.equal(values.filter((value) => value === body.length).length, 2);
 });
 
 test('a pattern of a hundred tokens matches what it says, and a thousand of them cost a publish no time that shows', async (t) => {
