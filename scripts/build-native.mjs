@@ -19,8 +19,8 @@ const { values: flags } = parseArgs({
   options: { prebuild: { type: 'boolean' }, require: { type: 'boolean' }, debug: { type: 'boolean' } },
 });
 
-/** Folders of sources; native/test is not among them. The ring has a platform layer for Linux alone. */
-const SOURCES = ['native/addon', ...(process.platform === 'linux' ? ['native/platform', 'native/ring'] : [])];
+/** Folders of sources; native/test is not among them. */
+const SOURCES = ['native/addon', 'native/platform', 'native/ring'];
 
 function findCompiler() {
   for (const candidate of [process.env['CXX'], 'c++', 'g++', 'clang++']) {

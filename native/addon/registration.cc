@@ -1,5 +1,6 @@
 // The entry of the addon: each area registers its functions under its own name.
-// A new area is one file beside this one, one declaration in napi.h and one line here.
+// A new area is one file beside this one, one declaration in napi.h and one line here. On a system that the
+// ring has no platform layer for, `shm` is missing, and isthmus/shm says so when it is opened.
 
 #include "napi.h"
 
@@ -12,7 +13,9 @@ napi_value init(napi_env env, napi_value exports) {
   using namespace isthmus;
   napi_set_named_property(env, exports, "interfaceVersion", integer(env, kInterfaceVersion));
   if (!register_pipe(env, exports)) return nullptr;
+#ifndef ISTHMUS_NO_RING
   if (!register_shm(env, exports)) return nullptr;
+#endif
   return exports;
 }
 

@@ -5,8 +5,6 @@
 
 #include "napi.h"
 
-#ifdef __linux__
-
 #include "../ring/channel.h"
 
 namespace isthmus {
@@ -25,7 +23,6 @@ struct Handle {
   napi_env env = nullptr;
   bool hooked = false;
 };
-
 
 inline Handle* handle_of(napi_env env, napi_value value) {
   void* data = nullptr;
@@ -87,5 +84,3 @@ SHM_FUNCTION(clear);
 #undef SHM_FUNCTION
 
 }  // namespace isthmus
-
-#endif

@@ -1,8 +1,6 @@
 // Waiting and waking, who is there, and what channels there are.
 #include "shm-handle.h"
 
-#ifdef __linux__
-
 #include <cerrno>
 #include <string>
 
@@ -154,5 +152,3 @@ napi_value clear(napi_env env, napi_callback_info info) {
 }
 
 }  // namespace isthmus::shm
-
-#endif

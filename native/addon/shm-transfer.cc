@@ -1,8 +1,6 @@
 // Messages between JavaScript and the ring: sending, receiving, views, loans.
 #include "shm-handle.h"
 
-#ifdef __linux__
-
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
@@ -193,5 +191,3 @@ napi_value commit_loan(napi_env env, napi_callback_info info) {
 }
 
 }  // namespace isthmus::shm
-
-#endif

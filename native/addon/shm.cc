@@ -1,8 +1,6 @@
 // Shared-memory channels for JavaScript: opening, closing, and the table of functions.
 #include "shm-handle.h"
 
-#ifdef __linux__
-
 #include <cerrno>
 
 #include "../ring/fault.h"
@@ -129,13 +127,3 @@ const Function kTable[] = {
 bool register_shm(napi_env env, napi_value exports) { return register_area(env, exports, "shm", kTable); }
 
 }  // namespace isthmus
-
-#else
-
-// The ring's platform layer exists for Linux alone; elsewhere `shm` is missing from the addon, and
-// isthmus/shm says so when it is opened.
-namespace isthmus {
-bool register_shm(napi_env, napi_value) { return true; }
-}  // namespace isthmus
-
-#endif

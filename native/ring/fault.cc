@@ -3,9 +3,10 @@
 
 #ifdef ISTHMUS_FAULT_POINTS
 
-#include <csignal>
 #include <cstring>
 #include <string>
+
+#include "../platform/platform.h"
 
 namespace isthmus {
 namespace {
@@ -34,7 +35,7 @@ void arm_fault(const char* point, int countdown, bool stop_only) {
 
 void pass_fault(const char* point) {
   if (remaining <= 0 || armed != point) return;
-  if (--remaining == 0) raise(only_stop ? SIGSTOP : SIGKILL);
+  if (--remaining == 0) platform::end_process(only_stop);
 }
 
 const char* const* fault_points(int& count) {

@@ -1,8 +1,6 @@
 // Sleeping and waking. A gate's flags say whether anybody sleeps; whoever makes something happen looks at
 // them after a full fence, and the sleeper looks again after having set them: one of the two sees the other.
 // A waker may be killed between clearing the flags and waking, so no sleep is without a bound.
-#include <climits>
-
 #include "channel.h"
 #include "fault.h"
 
@@ -48,7 +46,7 @@ bool Channel::spin(Wait what, uint64_t ns) {
 
 bool Channel::wait(Wait what, uint64_t timeout_ns) {
   Gate& gate = gate_of(what);
-  uint32_t sequence = gate.sequence.load(std::memory_order_acquire);
+  uint32_t sequence = gate.sequence.value.load(std::memory_order_acquire);
   gate.flags.fetch_or(kGateThreads, std::memory_order_seq_cst);
   // Pairs with the fence of notify: we see the news, or the other sees our flag.
   std::atomic_thread_fence(std::memory_order_seq_cst);
@@ -88,8 +86,8 @@ void Channel::notify(Gate& gate, bool after_data) {
   if (after_data) FAULT("send.before-wake");
   else FAULT("receive.before-wake");
   if (flags & kGateThreads) {
-    gate.sequence.fetch_add(1, std::memory_order_release);
-    platform::wake_words(gate.sequence, INT_MAX);
+    gate.sequence.value.fetch_add(1, std::memory_order_release);
+    platform::wake_all(gate.sequence);
   }
   if (!(flags & kGateBells)) return;
   for (uint32_t word = 0; word < kMaxPeers / 64; word++) {

@@ -6,6 +6,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "../platform/platform.h"
+
 namespace isthmus {
 
 constexpr uint64_t kMagic = 0x53554d4854534949ull;
@@ -64,7 +66,7 @@ struct alignas(128) Heads {
 /** A place to sleep: for threads on `sequence`, for event loops by a bell of their own. */
 struct alignas(128) Gate {
   std::atomic<uint32_t> flags;
-  std::atomic<uint32_t> sequence;
+  platform::WaitWord sequence;
   alignas(128) std::atomic<uint64_t> armed[kMaxPeers / 64];
 };
 constexpr uint32_t kGateThreads = 1;
@@ -72,7 +74,7 @@ constexpr uint32_t kGateBells = 2;
 
 /** 0 = free, else slot + 1 (12 bits) | generation (19 bits) | waiters (1 bit). */
 struct alignas(128) LockLine {
-  std::atomic<uint32_t> word;
+  platform::WaitWord word;
 };
 
 struct alignas(128) Registry {

@@ -21,7 +21,7 @@ bool Channel::owner_is_dead(uint32_t word) {
 }
 
 Status Channel::lock(uint64_t timeout_ns) {
-  std::atomic<uint32_t>& word = region()->lock.word;
+  std::atomic<uint32_t>& word = region()->lock.word.value;
   const uint32_t mine = (slot_ + 1) | ((generation_ & 0x7ffff) << 12);
   uint32_t seen = 0;
   // acquire: pairs with the release of unlock, so that all that the last owner wrote is seen.
@@ -56,18 +56,18 @@ Status Channel::lock(uint64_t timeout_ns) {
     if (now >= deadline) return kBusy;
     if (!(seen & kWaiters) && !word.compare_exchange_strong(seen, seen | kWaiters, std::memory_order_relaxed)) continue;
     uint64_t slice = next_probe - now;
-    platform::wait_word(word, seen | kWaiters, deadline - now < slice ? deadline - now : slice);
+    platform::wait_word(region()->lock.word, seen | kWaiters, deadline - now < slice ? deadline - now : slice);
   }
   FAULT("lock.taken");
   return kOk;
 }
 
 void Channel::unlock() {
-  std::atomic<uint32_t>& word = region()->lock.word;
+  std::atomic<uint32_t>& word = region()->lock.word.value;
   uint32_t was = word.exchange(0, std::memory_order_release);
   if (was & kWaiters) {
     FAULT("lock.before-wake");
-    platform::wake_words(word, 1);
+    platform::wake_one(region()->lock.word);
   }
 }
 

@@ -95,7 +95,7 @@ Status RegionFile::create(const RegionOptions& options, int& fd) {
   }
   if (status != 0) {
     platform::unmap(mapping_);
-    platform::close_file(fd);
+    platform::discard(fd);
     fd = -1;
     return status;
   }
@@ -133,10 +133,12 @@ Status RegionFile::adopt(int fd, const RegionOptions& options) {
   }
   data_ = mapping_.base + constants_.data_offset;
   fd_ = fd;
+  platform::name_mapping(mapping_, constants_.nonce);
   return kOk;
 }
 
 Status RegionFile::open(const RegionOptions& options) {
+  if (options.group && !platform::kGroupAccess) return kUnsupported;
   path_ = region_path(options.name, options.group);
   // Each turn lost is somebody else's progress; the bound is only against a folder gone mad.
   for (int attempt = 0; attempt < 10000; attempt++) {
@@ -184,8 +186,9 @@ void RegionFile::close() {
   if (fd_ < 0) return;
   platform::unlock_byte(fd_, kPresenceByte);
   FAULT("leave.absent");
-  remove_if_abandoned(fd_, path_);
+  // Unmapped before it is removed: Windows does not delete what is mapped.
   if (!leak_) platform::unmap(mapping_);
+  remove_if_abandoned(fd_, path_);
   mapping_ = platform::Mapping{};
   region_ = nullptr;
   data_ = nullptr;

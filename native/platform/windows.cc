@@ -1,0 +1,504 @@
+// The platform layer for Windows. Regions are files in a folder that only the user may enter; LockFileEx
+// says who lives; semaphores and events with names that only members can know wake across processes.
+// What was run of it, and where, is said in docs/shared-memory.md.
+#ifdef _WIN32
+
+#ifndef _WIN32_WINNT
+#define _WIN32_WINNT 0x0A00
+#endif
+#define WIN32_LEAN_AND_MEAN
+#define NOMINMAX
+#include <windows.h>
+// After windows.h, which they need.
+#include <aclapi.h>
+#include <ntsecapi.h>
+#include <shlobj.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <memory>
+#include <mutex>
+
+#include "platform.h"
+
+namespace isthmus::platform {
+namespace {
+
+constexpr uint32_t kUser = 0, kStranger = 1;
+const char kNewPrefix[] = "isthmus-new-";
+const char kGonePrefix[] = "isthmus-gone-";
+constexpr uint64_t kAbandoned100Ns = 60ull * 10000000;
+constexpr DWORD kShareAll = FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE;
+
+HANDLE handle_of(int fd) { return reinterpret_cast<HANDLE>(static_cast<intptr_t>(fd)); }
+int number_of(HANDLE handle) { return static_cast<int>(reinterpret_cast<intptr_t>(handle)); }
+
+Result failure(DWORD error = ::GetLastError()) {
+  switch (error) {
+    case ERROR_FILE_NOT_FOUND:
+    case ERROR_PATH_NOT_FOUND: return -ENOENT;
+    case ERROR_FILE_EXISTS:
+    case ERROR_ALREADY_EXISTS: return -EEXIST;
+    case ERROR_ACCESS_DENIED:
+    case ERROR_SHARING_VIOLATION: return -EACCES;
+    case ERROR_DISK_FULL:
+    case ERROR_HANDLE_DISK_FULL: return -ENOSPC;
+    case ERROR_NOT_ENOUGH_MEMORY:
+    case ERROR_COMMITMENT_LIMIT:
+    case ERROR_OUTOFMEMORY: return -ENOMEM;
+    case ERROR_LOCK_VIOLATION:
+    case ERROR_IO_PENDING: return -EAGAIN;
+    case ERROR_TOO_MANY_OPEN_FILES: return -EMFILE;
+    default: return -EIO;
+  }
+}
+
+/** As the system wants it, unchanged by it: neither cut at 260 letters nor rid of a dot at the end. */
+std::wstring wide(const std::string& path) {
+  int length = ::MultiByteToWideChar(CP_UTF8, 0, path.data(), static_cast<int>(path.size()), nullptr, 0);
+  std::wstring text(static_cast<size_t>(length), L'\0');
+  ::MultiByteToWideChar(CP_UTF8, 0, path.data(), static_cast<int>(path.size()), &text[0], length);
+  for (wchar_t& letter : text) {
+    if (letter == L'/') letter = L'\\';
+  }
+  return L"\\\\?\\" + text;
+}
+
+std::string narrow(const wchar_t* text) {
+  int length = ::WideCharToMultiByte(CP_UTF8, 0, text, -1, nullptr, 0, nullptr, nullptr);
+  std::string result(static_cast<size_t>(length > 0 ? length - 1 : 0), '\0');
+  if (length > 1) ::WideCharToMultiByte(CP_UTF8, 0, text, -1, &result[0], length, nullptr, nullptr);
+  return result;
+}
+
+/** The user that this process runs as, and what lets nobody else in. */
+class Security {
+ public:
+  static const Security& mine() {
+    static const Security security;
+    return security;
+  }
+  SECURITY_ATTRIBUTES* attributes() const { return sid_ ? const_cast<SECURITY_ATTRIBUTES*>(&attributes_) : nullptr; }
+
+  /** Owned by the user, and nobody else may open it: but for the system and its administrators, who may all. */
+  bool is_private(HANDLE file) const {
+    PSID owner = nullptr;
+    PACL acl = nullptr;
+    PSECURITY_DESCRIPTOR descriptor = nullptr;
+    const DWORD wanted = OWNER_SECURITY_INFORMATION | DACL_SECURITY_INFORMATION;
+    if (::GetSecurityInfo(file, SE_FILE_OBJECT, wanted, &owner, nullptr, &acl, nullptr, &descriptor) != ERROR_SUCCESS) return false;
+    bool ours = sid_ && owner && acl && ::EqualSid(owner, sid_);
+    for (DWORD i = 0; ours && i < acl->AceCount; i++) {
+      void* entry = nullptr;
+      ours = ::GetAce(acl, i, &entry) && is_harmless(static_cast<ACE_HEADER*>(entry));
+    }
+    ::LocalFree(descriptor);
+    return ours;
+  }
+
+ private:
+  Security() {
+    HANDLE token = nullptr;
+    DWORD bytes = 0;
+    if (!::OpenProcessToken(::GetCurrentProcess(), TOKEN_QUERY, &token)) return;
+    ::GetTokenInformation(token, TokenUser, nullptr, 0, &bytes);
+    user_ = std::make_unique<uint8_t[]>(bytes);
+    const bool known = ::GetTokenInformation(token, TokenUser, user_.get(), bytes, &bytes);
+    ::CloseHandle(token);
+    if (!known) return;
+    PSID sid = reinterpret_cast<TOKEN_USER*>(user_.get())->User.Sid;
+    const DWORD acl_bytes = sizeof(ACL) + sizeof(ACCESS_ALLOWED_ACE) + ::GetLengthSid(sid);
+    acl_ = std::make_unique<uint8_t[]>(acl_bytes);
+    PACL acl = reinterpret_cast<PACL>(acl_.get());
+    // Protected: nothing that the folder above grants is inherited.
+    if (!::InitializeAcl(acl, acl_bytes, ACL_REVISION) || !::AddAccessAllowedAce(acl, ACL_REVISION, GENERIC_ALL, sid) ||
+        !::InitializeSecurityDescriptor(&descriptor_, SECURITY_DESCRIPTOR_REVISION) ||
+        !::SetSecurityDescriptorOwner(&descriptor_, sid, FALSE) || !::SetSecurityDescriptorDacl(&descriptor_, TRUE, acl, FALSE) ||
+        !::SetSecurityDescriptorControl(&descriptor_, SE_DACL_PROTECTED, SE_DACL_PROTECTED)) {
+      return;
+    }
+    attributes_ = {sizeof attributes_, &descriptor_, FALSE};
+    sid_ = sid;
+  }
+  bool is_harmless(const ACE_HEADER* entry) const {
+    if (entry->AceType == ACCESS_DENIED_ACE_TYPE) return true;
+    if (entry->AceType != ACCESS_ALLOWED_ACE_TYPE) return false;
+    const ACCESS_ALLOWED_ACE* allowed = reinterpret_cast<const ACCESS_ALLOWED_ACE*>(entry);
+    PSID sid = const_cast<DWORD*>(&allowed->SidStart);
+    return allowed->Mask == 0 || ::EqualSid(sid, sid_) || ::IsWellKnownSid(sid, WinLocalSystemSid) ||
+           ::IsWellKnownSid(sid, WinBuiltinAdministratorsSid);
+  }
+
+  std::unique_ptr<uint8_t[]> user_, acl_;
+  SECURITY_DESCRIPTOR descriptor_ = {};
+  SECURITY_ATTRIBUTES attributes_ = {};
+  PSID sid_ = nullptr;
+};
+
+/** Opens what lies at the path itself: a link is not followed. */
+HANDLE open_itself(const std::string& path, DWORD access) {
+  const DWORD flags = FILE_FLAG_OPEN_REPARSE_POINT | FILE_FLAG_BACKUP_SEMANTICS;
+  return ::CreateFileW(wide(path).c_str(), access, kShareAll, nullptr, OPEN_EXISTING, flags, nullptr);
+}
+
+Result facts_from(HANDLE file, FileFacts& facts) {
+  BY_HANDLE_FILE_INFORMATION info;
+  if (!::GetFileInformationByHandle(file, &info)) return failure();
+  facts.inode = static_cast<uint64_t>(info.nFileIndexHigh) << 32 | info.nFileIndexLow;
+  facts.device = info.dwVolumeSerialNumber;
+  facts.bytes = static_cast<uint64_t>(info.nFileSizeHigh) << 32 | info.nFileSizeLow;
+  facts.links = info.nNumberOfLinks;
+  facts.regular = !(info.dwFileAttributes & (FILE_ATTRIBUTE_DIRECTORY | FILE_ATTRIBUTE_REPARSE_POINT | FILE_ATTRIBUTE_DEVICE));
+  const bool is_private = Security::mine().is_private(file);
+  facts.owner = is_private ? kUser : kStranger;
+  facts.mode = is_private ? 0600 : 0666;
+  return 0;
+}
+
+/** The folder must be ours alone: who may write to it may put another file in the place of a region. */
+Result check_folder(const std::string& folder) {
+  if (!Security::mine().attributes()) return -EPERM;
+  if (!::CreateDirectoryW(wide(folder).c_str(), Security::mine().attributes()) && ::GetLastError() != ERROR_ALREADY_EXISTS) {
+    return failure();
+  }
+  HANDLE handle = open_itself(folder, READ_CONTROL | FILE_READ_ATTRIBUTES);
+  if (handle == INVALID_HANDLE_VALUE) return failure();
+  BY_HANDLE_FILE_INFORMATION info;
+  const bool plain = ::GetFileInformationByHandle(handle, &info) && (info.dwFileAttributes & FILE_ATTRIBUTE_DIRECTORY) &&
+                     !(info.dwFileAttributes & FILE_ATTRIBUTE_REPARSE_POINT);
+  const bool ours = plain && Security::mine().is_private(handle);
+  ::CloseHandle(handle);
+  return ours ? 0 : -EPERM;
+}
+
+bool mark_deleted(HANDLE file) {
+  FILE_DISPOSITION_INFO info = {TRUE};
+  return ::SetFileInformationByHandle(file, FileDispositionInfo, &info, sizeof info);
+}
+
+Result rename_to(HANDLE file, const std::string& path) {
+  const std::wstring name = wide(path);
+  const size_t bytes = sizeof(FILE_RENAME_INFO) + name.size() * sizeof(wchar_t);
+  auto memory = std::make_unique<uint8_t[]>(bytes);
+  FILE_RENAME_INFO* info = reinterpret_cast<FILE_RENAME_INFO*>(memory.get());
+  info->ReplaceIfExists = FALSE;
+  info->FileNameLength = static_cast<DWORD>(name.size() * sizeof(wchar_t));
+  std::copy(name.begin(), name.end(), info->FileName);
+  return ::SetFileInformationByHandle(file, FileRenameInfo, info, static_cast<DWORD>(bytes)) ? 0 : failure();
+}
+
+std::string random_name(const char* prefix) {
+  char digits[24];
+  snprintf(digits, sizeof digits, "%016llx", static_cast<unsigned long long>(random_64()));
+  return std::string(prefix) + digits;
+}
+
+/** Removes what was killed before it was published, and what was mapped when it was removed. */
+void remove_leftovers(const std::string& folder) {
+  FILETIME filetime;
+  ::GetSystemTimeAsFileTime(&filetime);
+  const uint64_t now = static_cast<uint64_t>(filetime.dwHighDateTime) << 32 | filetime.dwLowDateTime;
+  for (const char* prefix : {kNewPrefix, kGonePrefix}) {
+    for (const std::string& name : list_folder(folder, prefix)) {
+      HANDLE file = open_itself(folder + "/" + name, DELETE | FILE_READ_ATTRIBUTES);
+      if (file == INVALID_HANDLE_VALUE) continue;
+      BY_HANDLE_FILE_INFORMATION info = {};
+      ::GetFileInformationByHandle(file, &info);
+      const uint64_t made = static_cast<uint64_t>(info.ftCreationTime.dwHighDateTime) << 32 | info.ftCreationTime.dwLowDateTime;
+      // Nobody takes a minute to publish; of what is gone already, whatever lets itself be deleted.
+      if (prefix == kGonePrefix || now > made + kAbandoned100Ns) mark_deleted(file);
+      ::CloseHandle(file);
+    }
+  }
+}
+
+// --- waiting ---------------------------------------------------------------------------------------
+
+/** The semaphores of one mapping. A mapping belongs to one thread; only the list of them is everybody's. */
+struct Mapped {
+  uint8_t* base;
+  size_t bytes;
+  uint64_t nonce = 0;
+  struct Semaphore {
+    uint64_t offset;
+    uint32_t kind;
+    HANDLE handle;
+  };
+  std::vector<Semaphore> semaphores;
+};
+
+std::mutex mapped_mutex;
+std::vector<std::unique_ptr<Mapped>> all_mapped;
+
+Mapped* mapped_at(const void* address) {
+  const uint8_t* at = static_cast<const uint8_t*>(address);
+  std::lock_guard<std::mutex> guard(mapped_mutex);
+  for (const std::unique_ptr<Mapped>& mapped : all_mapped) {
+    if (at >= mapped->base && at < mapped->base + mapped->bytes) return mapped.get();
+  }
+  return nullptr;
+}
+
+/**
+ * Sleepers on one word are of four kinds, by the value that they saw, with a semaphore and a count each: so
+ * somebody who comes later does not take what was given to those who slept already.
+ */
+constexpr uint32_t kKinds = sizeof(WaitWord::sleepers) / sizeof(std::atomic<uint32_t>);
+
+HANDLE semaphore_of(const WaitWord& word, uint32_t kind) {
+  Mapped* mapped = mapped_at(&word);
+  if (!mapped || mapped->nonce == 0) return nullptr;
+  const uint64_t offset = static_cast<uint64_t>(reinterpret_cast<const uint8_t*>(&word) - mapped->base);
+  for (const Mapped::Semaphore& semaphore : mapped->semaphores) {
+    if (semaphore.offset == offset && semaphore.kind == kind) return semaphore.handle;
+  }
+  wchar_t name[80];
+  swprintf(name, sizeof name / sizeof name[0], L"Global\\isthmus-%016llx-%llu-%u", static_cast<unsigned long long>(mapped->nonce),
+           static_cast<unsigned long long>(offset), kind);
+  HANDLE handle = ::CreateSemaphoreW(Security::mine().attributes(), 0, 1 << 30, name);
+  if (handle) mapped->semaphores.push_back({offset, kind, handle});
+  return handle;
+}
+
+/** Takes one sleeper off the count; false when a waker has done so. */
+bool take_one(std::atomic<uint32_t>& sleepers) {
+  uint32_t count = sleepers.load(std::memory_order_relaxed);
+  while (count > 0) {
+    if (sleepers.compare_exchange_weak(count, count - 1, std::memory_order_seq_cst)) return true;
+  }
+  return false;
+}
+
+std::wstring bell_name(const std::string& path) { return L"Global\\isthmus-bell-" + wide(path.substr(path.rfind('~') + 1)).substr(4); }
+
+}  // namespace
+
+const bool kGroupAccess = false;
+
+std::string region_folder() {
+  static const std::string folder = [] {
+    PWSTR path = nullptr;
+    std::string result;
+    if (::SHGetKnownFolderPath(FOLDERID_LocalAppData, KF_FLAG_DEFAULT, nullptr, &path) == S_OK) result = narrow(path) + "/isthmus";
+    ::CoTaskMemFree(path);
+    return result;
+  }();
+  return folder;
+}
+
+uint32_t user_id() { return kUser; }
+uint32_t group_id() { return 0; }
+int32_t process_id() { return static_cast<int32_t>(::GetCurrentProcessId()); }
+
+Result create_unnamed(const std::string& folder, uint64_t bytes, uint32_t) {
+  const Result checked = check_folder(folder);
+  if (checked != 0) return checked;
+  remove_leftovers(folder);
+  const std::wstring path = wide(folder + "/" + random_name(kNewPrefix));
+  // Temporary: the system need not write to the disk what changes in memory.
+  HANDLE file = ::CreateFileW(path.c_str(), GENERIC_READ | GENERIC_WRITE | DELETE, kShareAll, Security::mine().attributes(), CREATE_NEW,
+                              FILE_ATTRIBUTE_TEMPORARY | FILE_ATTRIBUTE_NOT_CONTENT_INDEXED, nullptr);
+  if (file == INVALID_HANDLE_VALUE) return failure();
+  LARGE_INTEGER end;
+  end.QuadPart = static_cast<LONGLONG>(bytes);
+  // Allocates, so that a full disk is met here.
+  if (::SetFilePointerEx(file, end, nullptr, FILE_BEGIN) && ::SetEndOfFile(file)) return number_of(file);
+  const Result result = failure();
+  mark_deleted(file);
+  ::CloseHandle(file);
+  return result;
+}
+
+Result publish(int fd, const std::string& path) {
+  const Result result = rename_to(handle_of(fd), path);
+  // Who took so long that it was tidied away begins anew, as does who came second.
+  return result == -ENOENT ? -EEXIST : result;
+}
+
+void discard(int fd) {
+  mark_deleted(handle_of(fd));
+  close_file(fd);
+}
+
+Result open_existing(const std::string& path) {
+  HANDLE file = open_itself(path, GENERIC_READ | GENERIC_WRITE);
+  if (file == INVALID_HANDLE_VALUE) return failure();
+  return number_of(file);
+}
+
+Result facts_of(int fd, FileFacts& facts) { return facts_from(handle_of(fd), facts); }
+
+Result facts_of_path(const std::string& path, FileFacts& facts) {
+  HANDLE file = open_itself(path, READ_CONTROL | FILE_READ_ATTRIBUTES);
+  if (file == INVALID_HANDLE_VALUE) return failure();
+  const Result result = facts_from(file, facts);
+  ::CloseHandle(file);
+  return result;
+}
+
+Result map(int fd, size_t bytes, Mapping& mapping) {
+  const DWORD high = static_cast<DWORD>(static_cast<uint64_t>(bytes) >> 32), low = static_cast<DWORD>(bytes);
+  HANDLE section = ::CreateFileMappingW(handle_of(fd), nullptr, PAGE_READWRITE, high, low, nullptr);
+  if (!section) return failure();
+  void* base = ::MapViewOfFile(section, FILE_MAP_READ | FILE_MAP_WRITE, 0, 0, bytes);
+  const Result result = base ? 0 : failure();
+  ::CloseHandle(section);
+  if (!base) return result;
+  mapping.base = static_cast<uint8_t*>(base);
+  mapping.bytes = bytes;
+  auto mapped = std::make_unique<Mapped>();
+  mapped->base = mapping.base;
+  mapped->bytes = bytes;
+  std::lock_guard<std::mutex> guard(mapped_mutex);
+  all_mapped.push_back(std::move(mapped));
+  return 0;
+}
+
+void name_mapping(const Mapping& mapping, uint64_t nonce) {
+  if (Mapped* mapped = mapped_at(mapping.base)) mapped->nonce = nonce;
+}
+
+void unmap(Mapping& mapping) {
+  if (!mapping.base) return;
+  {
+    std::lock_guard<std::mutex> guard(mapped_mutex);
+    for (auto it = all_mapped.begin(); it != all_mapped.end(); ++it) {
+      if ((*it)->base != mapping.base) continue;
+      for (const Mapped::Semaphore& semaphore : (*it)->semaphores) ::CloseHandle(semaphore.handle);
+      all_mapped.erase(it);
+      break;
+    }
+  }
+  ::UnmapViewOfFile(mapping.base);
+  mapping = Mapping{};
+}
+
+void close_file(int fd) {
+  if (fd >= 0) ::CloseHandle(handle_of(fd));
+}
+
+Result remove_file(const std::string& path) {
+  HANDLE file = open_itself(path, DELETE);
+  if (file == INVALID_HANDLE_VALUE) return failure();
+  // A file that somebody has mapped can be renamed and not deleted, and the name of one that is being
+  // deleted is not free before the last handle is closed: so away with the name first.
+  const size_t slash = path.rfind('/');
+  Result result = rename_to(file, path.substr(0, slash + 1) + random_name(kGonePrefix));
+  if (mark_deleted(file)) result = 0;
+  ::CloseHandle(file);
+  return result;
+}
+
+std::vector<std::string> list_folder(const std::string& folder, const std::string& prefix) {
+  std::vector<std::string> names;
+  WIN32_FIND_DATAW entry;
+  HANDLE search = ::FindFirstFileW(wide(folder + "/" + prefix + "*").c_str(), &entry);
+  if (search == INVALID_HANDLE_VALUE) return names;
+  do {
+    std::string name = narrow(entry.cFileName);
+    // The pattern also matches short names, and letters of either case.
+    if (name.compare(0, prefix.size(), prefix) == 0) names.push_back(std::move(name));
+  } while (::FindNextFileW(search, &entry));
+  ::FindClose(search);
+  return names;
+}
+
+Result lock_byte(int fd, uint64_t byte, LockKind kind) {
+  OVERLAPPED at = {};
+  at.Offset = static_cast<DWORD>(byte);
+  at.OffsetHigh = static_cast<DWORD>(byte >> 32);
+  const DWORD flags = LOCKFILE_FAIL_IMMEDIATELY | (kind == LockKind::exclusive ? LOCKFILE_EXCLUSIVE_LOCK : 0);
+  return ::LockFileEx(handle_of(fd), flags, 0, 1, 0, &at) ? 0 : failure();
+}
+
+void unlock_byte(int fd, uint64_t byte) {
+  OVERLAPPED at = {};
+  at.Offset = static_cast<DWORD>(byte);
+  at.OffsetHigh = static_cast<DWORD>(byte >> 32);
+  ::UnlockFileEx(handle_of(fd), 0, 1, 0, &at);
+}
+
+bool byte_is_held(int fd, uint64_t byte) {
+  // There is no asking. A shared lock, so that two who ask do not take each other for the holder.
+  if (lock_byte(fd, byte, LockKind::shared) != 0) return true;
+  unlock_byte(fd, byte);
+  return false;
+}
+
+bool wait_word(WaitWord& word, uint32_t value, uint64_t timeout_ns) {
+  const uint32_t kind = value % kKinds;
+  std::atomic<uint32_t>& sleepers = word.sleepers[kind];
+  const DWORD ms = static_cast<DWORD>((timeout_ns + 999999) / 1000000);
+  HANDLE semaphore = semaphore_of(word, kind);
+  if (!semaphore) {
+    ::Sleep(1);
+    return true;
+  }
+  sleepers.fetch_add(1, std::memory_order_seq_cst);
+  // Pairs with the fence of the wakers: they see us counted, or we see the new value.
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+  const bool changed = word.value.load(std::memory_order_relaxed) != value;
+  if (!changed && ::WaitForSingleObject(semaphore, ms) == WAIT_OBJECT_0) return true;
+  // Counted off by a waker meanwhile: then what he gave is ours, and must not stay for somebody later.
+  if (!take_one(sleepers)) return ::WaitForSingleObject(semaphore, 0) == WAIT_OBJECT_0 || changed;
+  return changed;
+}
+
+void wake_one(WaitWord& word) {
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+  for (uint32_t kind = 0; kind < kKinds; kind++) {
+    if (!take_one(word.sleepers[kind])) continue;
+    if (HANDLE semaphore = semaphore_of(word, kind)) ::ReleaseSemaphore(semaphore, 1, nullptr);
+    return;
+  }
+}
+
+void wake_all(WaitWord& word) {
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+  for (uint32_t kind = 0; kind < kKinds; kind++) {
+    if (word.sleepers[kind].load(std::memory_order_relaxed) == 0) continue;
+    const uint32_t count = word.sleepers[kind].exchange(0, std::memory_order_seq_cst);
+    // The count is shared memory: no more than can be.
+    const LONG bounded = static_cast<LONG>(count < 4096 ? count : 4096);
+    HANDLE semaphore = semaphore_of(word, kind);
+    if (bounded > 0 && semaphore) ::ReleaseSemaphore(semaphore, bounded, nullptr);
+  }
+}
+
+Result create_bell(const std::string& path, uint32_t) {
+  HANDLE event = ::CreateEventW(Security::mine().attributes(), FALSE, FALSE, bell_name(path).c_str());
+  return event ? number_of(event) : failure();
+}
+
+Result open_bell(const std::string& path) {
+  HANDLE event = ::OpenEventW(EVENT_MODIFY_STATE, FALSE, bell_name(path).c_str());
+  return event ? number_of(event) : -ENXIO;
+}
+
+Result ring_bell(int fd) { return ::SetEvent(handle_of(fd)) ? 0 : failure(); }
+
+uint64_t now_ns() {
+  LARGE_INTEGER frequency, count;
+  ::QueryPerformanceFrequency(&frequency);
+  ::QueryPerformanceCounter(&count);
+  const uint64_t f = static_cast<uint64_t>(frequency.QuadPart), c = static_cast<uint64_t>(count.QuadPart);
+  return c / f * 1000000000u + c % f * 1000000000u / f;
+}
+
+void sleep_ns(uint64_t ns) { ::Sleep(static_cast<DWORD>((ns + 999999) / 1000000)); }
+
+void yield_processor() { ::SwitchToThread(); }
+
+uint64_t random_64() {
+  uint64_t value = 0;
+  if (!::RtlGenRandom(&value, sizeof value)) value = now_ns() * 0x9e3779b97f4a7c15u;
+  return value;
+}
+
+#ifdef ISTHMUS_FAULT_POINTS
+void end_process(bool) { ::TerminateProcess(::GetCurrentProcess(), 1); }
+#endif
+
+}  // namespace isthmus::platform
+
+#endif
