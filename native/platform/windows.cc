@@ -1,25 +1,16 @@
 // The platform layer for Windows. Regions are files in a folder that only the user may enter; LockFileEx
-// says who lives; semaphores and events with names that only members can know wake across processes.
-// What was run of it, and where, is said in docs/shared-memory.md.
+// says who lives. What was run of it, and where, is said in docs/shared-memory.md.
 #ifdef _WIN32
 
-#ifndef _WIN32_WINNT
-#define _WIN32_WINNT 0x0A00
-#endif
-#define WIN32_LEAN_AND_MEAN
-#define NOMINMAX
-#include <windows.h>
+#include "windows-layer.h"
+
 // After windows.h, which they need.
-#include <aclapi.h>
 #include <ntsecapi.h>
 #include <shlobj.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
-#include <memory>
-#include <mutex>
-
-#include "platform.h"
 
 namespace isthmus::platform {
 namespace {
@@ -30,110 +21,12 @@ const char kGonePrefix[] = "isthmus-gone-";
 constexpr uint64_t kAbandoned100Ns = 60ull * 10000000;
 constexpr DWORD kShareAll = FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE;
 
-HANDLE handle_of(int fd) { return reinterpret_cast<HANDLE>(static_cast<intptr_t>(fd)); }
-int number_of(HANDLE handle) { return static_cast<int>(reinterpret_cast<intptr_t>(handle)); }
-
-Result failure(DWORD error = ::GetLastError()) {
-  switch (error) {
-    case ERROR_FILE_NOT_FOUND:
-    case ERROR_PATH_NOT_FOUND: return -ENOENT;
-    case ERROR_FILE_EXISTS:
-    case ERROR_ALREADY_EXISTS: return -EEXIST;
-    case ERROR_ACCESS_DENIED:
-    case ERROR_SHARING_VIOLATION: return -EACCES;
-    case ERROR_DISK_FULL:
-    case ERROR_HANDLE_DISK_FULL: return -ENOSPC;
-    case ERROR_NOT_ENOUGH_MEMORY:
-    case ERROR_COMMITMENT_LIMIT:
-    case ERROR_OUTOFMEMORY: return -ENOMEM;
-    case ERROR_LOCK_VIOLATION:
-    case ERROR_IO_PENDING: return -EAGAIN;
-    case ERROR_TOO_MANY_OPEN_FILES: return -EMFILE;
-    default: return -EIO;
-  }
-}
-
-/** As the system wants it, unchanged by it: neither cut at 260 letters nor rid of a dot at the end. */
-std::wstring wide(const std::string& path) {
-  int length = ::MultiByteToWideChar(CP_UTF8, 0, path.data(), static_cast<int>(path.size()), nullptr, 0);
-  std::wstring text(static_cast<size_t>(length), L'\0');
-  ::MultiByteToWideChar(CP_UTF8, 0, path.data(), static_cast<int>(path.size()), &text[0], length);
-  for (wchar_t& letter : text) {
-    if (letter == L'/') letter = L'\\';
-  }
-  return L"\\\\?\\" + text;
-}
-
 std::string narrow(const wchar_t* text) {
   int length = ::WideCharToMultiByte(CP_UTF8, 0, text, -1, nullptr, 0, nullptr, nullptr);
   std::string result(static_cast<size_t>(length > 0 ? length - 1 : 0), '\0');
   if (length > 1) ::WideCharToMultiByte(CP_UTF8, 0, text, -1, &result[0], length, nullptr, nullptr);
   return result;
 }
-
-/** The user that this process runs as, and what lets nobody else in. */
-class Security {
- public:
-  static const Security& mine() {
-    static const Security security;
-    return security;
-  }
-  SECURITY_ATTRIBUTES* attributes() const { return sid_ ? const_cast<SECURITY_ATTRIBUTES*>(&attributes_) : nullptr; }
-
-  /** Owned by the user, and nobody else may open it: but for the system and its administrators, who may all. */
-  bool is_private(HANDLE file) const {
-    PSID owner = nullptr;
-    PACL acl = nullptr;
-    PSECURITY_DESCRIPTOR descriptor = nullptr;
-    const DWORD wanted = OWNER_SECURITY_INFORMATION | DACL_SECURITY_INFORMATION;
-    if (::GetSecurityInfo(file, SE_FILE_OBJECT, wanted, &owner, nullptr, &acl, nullptr, &descriptor) != ERROR_SUCCESS) return false;
-    bool ours = sid_ && owner && acl && ::EqualSid(owner, sid_);
-    for (DWORD i = 0; ours && i < acl->AceCount; i++) {
-      void* entry = nullptr;
-      ours = ::GetAce(acl, i, &entry) && is_harmless(static_cast<ACE_HEADER*>(entry));
-    }
-    ::LocalFree(descriptor);
-    return ours;
-  }
-
- private:
-  Security() {
-    HANDLE token = nullptr;
-    DWORD bytes = 0;
-    if (!::OpenProcessToken(::GetCurrentProcess(), TOKEN_QUERY, &token)) return;
-    ::GetTokenInformation(token, TokenUser, nullptr, 0, &bytes);
-    user_ = std::make_unique<uint8_t[]>(bytes);
-    const bool known = ::GetTokenInformation(token, TokenUser, user_.get(), bytes, &bytes);
-    ::CloseHandle(token);
-    if (!known) return;
-    PSID sid = reinterpret_cast<TOKEN_USER*>(user_.get())->User.Sid;
-    const DWORD acl_bytes = sizeof(ACL) + sizeof(ACCESS_ALLOWED_ACE) + ::GetLengthSid(sid);
-    acl_ = std::make_unique<uint8_t[]>(acl_bytes);
-    PACL acl = reinterpret_cast<PACL>(acl_.get());
-    // Protected: nothing that the folder above grants is inherited.
-    if (!::InitializeAcl(acl, acl_bytes, ACL_REVISION) || !::AddAccessAllowedAce(acl, ACL_REVISION, GENERIC_ALL, sid) ||
-        !::InitializeSecurityDescriptor(&descriptor_, SECURITY_DESCRIPTOR_REVISION) ||
-        !::SetSecurityDescriptorOwner(&descriptor_, sid, FALSE) || !::SetSecurityDescriptorDacl(&descriptor_, TRUE, acl, FALSE) ||
-        !::SetSecurityDescriptorControl(&descriptor_, SE_DACL_PROTECTED, SE_DACL_PROTECTED)) {
-      return;
-    }
-    attributes_ = {sizeof attributes_, &descriptor_, FALSE};
-    sid_ = sid;
-  }
-  bool is_harmless(const ACE_HEADER* entry) const {
-    if (entry->AceType == ACCESS_DENIED_ACE_TYPE) return true;
-    if (entry->AceType != ACCESS_ALLOWED_ACE_TYPE) return false;
-    const ACCESS_ALLOWED_ACE* allowed = reinterpret_cast<const ACCESS_ALLOWED_ACE*>(entry);
-    PSID sid = const_cast<DWORD*>(&allowed->SidStart);
-    return allowed->Mask == 0 || ::EqualSid(sid, sid_) || ::IsWellKnownSid(sid, WinLocalSystemSid) ||
-           ::IsWellKnownSid(sid, WinBuiltinAdministratorsSid);
-  }
-
-  std::unique_ptr<uint8_t[]> user_, acl_;
-  SECURITY_DESCRIPTOR descriptor_ = {};
-  SECURITY_ATTRIBUTES attributes_ = {};
-  PSID sid_ = nullptr;
-};
 
 /** Opens what lies at the path itself: a link is not followed. */
 HANDLE open_itself(const std::string& path, DWORD access) {
@@ -212,66 +105,37 @@ void remove_leftovers(const std::string& folder) {
   }
 }
 
-// --- waiting ---------------------------------------------------------------------------------------
-
-/** The semaphores of one mapping. A mapping belongs to one thread; only the list of them is everybody's. */
-struct Mapped {
-  uint8_t* base;
-  size_t bytes;
-  uint64_t nonce = 0;
-  struct Semaphore {
-    uint64_t offset;
-    uint32_t kind;
-    HANDLE handle;
-  };
-  std::vector<Semaphore> semaphores;
-};
-
-std::mutex mapped_mutex;
-std::vector<std::unique_ptr<Mapped>> all_mapped;
-
-Mapped* mapped_at(const void* address) {
-  const uint8_t* at = static_cast<const uint8_t*>(address);
-  std::lock_guard<std::mutex> guard(mapped_mutex);
-  for (const std::unique_ptr<Mapped>& mapped : all_mapped) {
-    if (at >= mapped->base && at < mapped->base + mapped->bytes) return mapped.get();
-  }
-  return nullptr;
-}
-
-/**
- * Sleepers on one word are of four kinds, by the value that they saw, with a semaphore and a count each: so
- * somebody who comes later does not take what was given to those who slept already.
- */
-constexpr uint32_t kKinds = sizeof(WaitWord::sleepers) / sizeof(std::atomic<uint32_t>);
-
-HANDLE semaphore_of(const WaitWord& word, uint32_t kind) {
-  Mapped* mapped = mapped_at(&word);
-  if (!mapped || mapped->nonce == 0) return nullptr;
-  const uint64_t offset = static_cast<uint64_t>(reinterpret_cast<const uint8_t*>(&word) - mapped->base);
-  for (const Mapped::Semaphore& semaphore : mapped->semaphores) {
-    if (semaphore.offset == offset && semaphore.kind == kind) return semaphore.handle;
-  }
-  wchar_t name[80];
-  swprintf(name, sizeof name / sizeof name[0], L"Global\\isthmus-%016llx-%llu-%u", static_cast<unsigned long long>(mapped->nonce),
-           static_cast<unsigned long long>(offset), kind);
-  HANDLE handle = ::CreateSemaphoreW(Security::mine().attributes(), 0, 1 << 30, name);
-  if (handle) mapped->semaphores.push_back({offset, kind, handle});
-  return handle;
-}
-
-/** Takes one sleeper off the count; false when a waker has done so. */
-bool take_one(std::atomic<uint32_t>& sleepers) {
-  uint32_t count = sleepers.load(std::memory_order_relaxed);
-  while (count > 0) {
-    if (sleepers.compare_exchange_weak(count, count - 1, std::memory_order_seq_cst)) return true;
-  }
-  return false;
-}
-
-std::wstring bell_name(const std::string& path) { return L"Global\\isthmus-bell-" + wide(path.substr(path.rfind('~') + 1)).substr(4); }
-
 }  // namespace
+
+Result failure(DWORD error) {
+  switch (error) {
+    case ERROR_FILE_NOT_FOUND:
+    case ERROR_PATH_NOT_FOUND: return -ENOENT;
+    case ERROR_FILE_EXISTS:
+    case ERROR_ALREADY_EXISTS: return -EEXIST;
+    case ERROR_ACCESS_DENIED:
+    case ERROR_SHARING_VIOLATION: return -EACCES;
+    case ERROR_DISK_FULL:
+    case ERROR_HANDLE_DISK_FULL: return -ENOSPC;
+    case ERROR_NOT_ENOUGH_MEMORY:
+    case ERROR_COMMITMENT_LIMIT:
+    case ERROR_OUTOFMEMORY: return -ENOMEM;
+    case ERROR_LOCK_VIOLATION:
+    case ERROR_IO_PENDING: return -EAGAIN;
+    case ERROR_TOO_MANY_OPEN_FILES: return -EMFILE;
+    default: return -EIO;
+  }
+}
+
+std::wstring wide(const std::string& path) {
+  int length = ::MultiByteToWideChar(CP_UTF8, 0, path.data(), static_cast<int>(path.size()), nullptr, 0);
+  std::wstring text(static_cast<size_t>(length), L'\0');
+  ::MultiByteToWideChar(CP_UTF8, 0, path.data(), static_cast<int>(path.size()), &text[0], length);
+  for (wchar_t& letter : text) {
+    if (letter == L'/') letter = L'\\';
+  }
+  return L"\\\\?\\" + text;
+}
 
 const bool kGroupAccess = false;
 
@@ -346,29 +210,13 @@ Result map(int fd, size_t bytes, Mapping& mapping) {
   if (!base) return result;
   mapping.base = static_cast<uint8_t*>(base);
   mapping.bytes = bytes;
-  auto mapped = std::make_unique<Mapped>();
-  mapped->base = mapping.base;
-  mapped->bytes = bytes;
-  std::lock_guard<std::mutex> guard(mapped_mutex);
-  all_mapped.push_back(std::move(mapped));
+  remember_mapping(mapping);
   return 0;
-}
-
-void name_mapping(const Mapping& mapping, uint64_t nonce) {
-  if (Mapped* mapped = mapped_at(mapping.base)) mapped->nonce = nonce;
 }
 
 void unmap(Mapping& mapping) {
   if (!mapping.base) return;
-  {
-    std::lock_guard<std::mutex> guard(mapped_mutex);
-    for (auto it = all_mapped.begin(); it != all_mapped.end(); ++it) {
-      if ((*it)->base != mapping.base) continue;
-      for (const Mapped::Semaphore& semaphore : (*it)->semaphores) ::CloseHandle(semaphore.handle);
-      all_mapped.erase(it);
-      break;
-    }
-  }
+  forget_mapping(mapping);
   ::UnmapViewOfFile(mapping.base);
   mapping = Mapping{};
 }
@@ -424,58 +272,6 @@ bool byte_is_held(int fd, uint64_t byte) {
   unlock_byte(fd, byte);
   return false;
 }
-
-bool wait_word(WaitWord& word, uint32_t value, uint64_t timeout_ns) {
-  const uint32_t kind = value % kKinds;
-  std::atomic<uint32_t>& sleepers = word.sleepers[kind];
-  const DWORD ms = static_cast<DWORD>((timeout_ns + 999999) / 1000000);
-  HANDLE semaphore = semaphore_of(word, kind);
-  if (!semaphore) {
-    ::Sleep(1);
-    return true;
-  }
-  sleepers.fetch_add(1, std::memory_order_seq_cst);
-  // Pairs with the fence of the wakers: they see us counted, or we see the new value.
-  std::atomic_thread_fence(std::memory_order_seq_cst);
-  const bool changed = word.value.load(std::memory_order_relaxed) != value;
-  if (!changed && ::WaitForSingleObject(semaphore, ms) == WAIT_OBJECT_0) return true;
-  // Counted off by a waker meanwhile: then what he gave is ours, and must not stay for somebody later.
-  if (!take_one(sleepers)) return ::WaitForSingleObject(semaphore, 0) == WAIT_OBJECT_0 || changed;
-  return changed;
-}
-
-void wake_one(WaitWord& word) {
-  std::atomic_thread_fence(std::memory_order_seq_cst);
-  for (uint32_t kind = 0; kind < kKinds; kind++) {
-    if (!take_one(word.sleepers[kind])) continue;
-    if (HANDLE semaphore = semaphore_of(word, kind)) ::ReleaseSemaphore(semaphore, 1, nullptr);
-    return;
-  }
-}
-
-void wake_all(WaitWord& word) {
-  std::atomic_thread_fence(std::memory_order_seq_cst);
-  for (uint32_t kind = 0; kind < kKinds; kind++) {
-    if (word.sleepers[kind].load(std::memory_order_relaxed) == 0) continue;
-    const uint32_t count = word.sleepers[kind].exchange(0, std::memory_order_seq_cst);
-    // The count is shared memory: no more than can be.
-    const LONG bounded = static_cast<LONG>(count < 4096 ? count : 4096);
-    HANDLE semaphore = semaphore_of(word, kind);
-    if (bounded > 0 && semaphore) ::ReleaseSemaphore(semaphore, bounded, nullptr);
-  }
-}
-
-Result create_bell(const std::string& path, uint32_t) {
-  HANDLE event = ::CreateEventW(Security::mine().attributes(), FALSE, FALSE, bell_name(path).c_str());
-  return event ? number_of(event) : failure();
-}
-
-Result open_bell(const std::string& path) {
-  HANDLE event = ::OpenEventW(EVENT_MODIFY_STATE, FALSE, bell_name(path).c_str());
-  return event ? number_of(event) : -ENXIO;
-}
-
-Result ring_bell(int fd) { return ::SetEvent(handle_of(fd)) ? 0 : failure(); }
 
 uint64_t now_ns() {
   LARGE_INTEGER frequency, count;
