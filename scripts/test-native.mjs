@@ -12,7 +12,7 @@ import { parseArgs } from 'node:util';
 import { filesBelow, ROOT } from './project.mjs';
 
 const { values: flags } = parseArgs({ options: { kills: { type: 'string' }, only: { type: 'string' } } });
-const kills = Number(flags.kills ?? 300);
+const kills = Number(flags.kills ?? 600);
 /** A pass over all points kills about 125 times at depth 1. */
 const KILLS_OF_A_PASS = 125;
 

@@ -124,12 +124,15 @@ class Channel {
   Status claim(const HandleOptions& options);
   Status join(bool with_history);
   bool evict_if_dead(uint32_t slot);
+  void mourn();
   uint64_t slowest_cursor();
 
   // send.cc
   Status make_room(uint64_t need, uint64_t& position);
+  bool all_have_read(uint64_t limit);
   Status evict_slow(uint64_t limit);
   Status advance_tail(uint64_t limit);
+  bool ends_message(const RecordHeader& header, uint64_t position) const;
   void skip_own();
   const Commit* commit_in_force() const;
   void put_record(uint64_t position, uint32_t kind, uint64_t bytes, uint64_t sequence);
@@ -154,6 +157,8 @@ class Channel {
   // gate.cc
   Gate& gate_of(Wait what) const;
   bool ready(Wait what) const;
+  bool presence_changed();
+  void rouse(Gate& gate, uint64_t below);
   void ring(uint32_t slot);
 
   struct View {
@@ -168,10 +173,10 @@ class Channel {
   RegionFile file_;
   uint64_t mask_ = 0, capacity_ = 0, inline_limit_ = 0, chunk_limit_ = 0;
   uint32_t slot_ = 0, generation_ = 0, role_ = 0;
-  bool claimed_ = false, produces_ = false, echo_ = false, drops_ = false, joined_ = false, latest_ = false;
+  bool claimed_ = false, produces_ = false, echo_ = false, drops_ = false, joined_ = false, latest_ = false, heir_ = false;
 
   // sender
-  uint64_t min_cursor_ = 0, loan_bytes_ = 0, loan_position_ = 0, last_probe_ns_ = 0, sent_ = 0;
+  uint64_t min_cursor_ = 0, loan_bytes_ = 0, loan_position_ = 0, last_probe_ns_ = 0, stuck_at_ = UINT64_MAX, sent_ = 0;
   uint32_t seen_joins_ = 0;
 
   // receiver

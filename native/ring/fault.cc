@@ -21,9 +21,9 @@ const char* const kPoints[] = {
     "join.cursor",       "join.active",        "join.counted",      "lock.taken",        "lock.before-wake",
     "send.room",         "send.pad",           "send.header",       "send.payload",      "send.commit",
     "send.published",    "send.unlocked",      "send.before-wake",  "chunk.published",   "drop.tail",
-    "evict.locked",      "evict.marked",       "receive.copied",    "receive.cursor",    "receive.before-wake",
+    "evict.locked",      "evict.marked",       "evict.mourning",    "receive.copied",    "receive.cursor",
     "wait.armed",        "bell.created",       "leave.marked",      "leave.bell",        "leave.absent",
-    "leave.exclusive",   "leave.removed",
+    "leave.exclusive",   "leave.removed",      "receive.before-wake",
 };
 }  // namespace
 

@@ -50,28 +50,28 @@ bool Channel::wait(Wait what, uint64_t timeout_ns) {
   gate.flags.fetch_or(kGateThreads, std::memory_order_seq_cst);
   // Pairs with the fence of notify: we see the news, or the other sees our flag.
   std::atomic_thread_fence(std::memory_order_seq_cst);
-  if (ready(what)) return true;
-  FAULT("wait.armed");
-  platform::wait_word(gate.sequence, sequence, timeout_ns);
-  if (what == Wait::presence) {
-    bool news = changes() != seen_changes_;
-    seen_changes_ = changes();
-    return news;
+  if (!ready(what)) {
+    FAULT("wait.armed");
+    platform::wait_word(gate.sequence, sequence, timeout_ns);
   }
-  return ready(what);
+  return what == Wait::presence ? presence_changed() : ready(what);
+}
+
+/** True once for each change; read once, so that none is taken for seen that came between two looks. */
+bool Channel::presence_changed() {
+  const uint32_t now = changes();
+  const bool news = now != seen_changes_;
+  seen_changes_ = now;
+  return news;
 }
 
 bool Channel::arm(Wait what) {
   Gate& gate = gate_of(what);
   gate.armed[slot_ / 64].fetch_or(1ull << (slot_ % 64), std::memory_order_seq_cst);
   gate.flags.fetch_or(kGateBells, std::memory_order_seq_cst);
+  // Pairs with the fence of notify.
   std::atomic_thread_fence(std::memory_order_seq_cst);
-  if (what == Wait::presence) {
-    bool news = changes() != seen_changes_;
-    seen_changes_ = changes();
-    return news;
-  }
-  return ready(what);
+  return what == Wait::presence ? presence_changed() : ready(what);
 }
 
 void Channel::disarm(Wait what) {
@@ -98,6 +98,20 @@ void Channel::notify(Gate& gate, bool after_data) {
       bits &= bits - 1;
       ring(word * 64 + bit);
     }
+  }
+}
+
+/**
+ * Wakes whoever sleeps at the gate, whatever its flags say: a waker that was killed between taking the flags
+ * and waking has left sleepers that nobody knows of. Bells are rung of those who have read less than `below`.
+ */
+void Channel::rouse(Gate& gate, uint64_t below) {
+  gate.sequence.value.fetch_add(1, std::memory_order_release);
+  platform::wake_all(gate.sequence);
+  const uint32_t used = region()->registry.slots_used.load(std::memory_order_acquire);
+  for (uint32_t i = 0; i < used && i < kMaxPeers; i++) {
+    if (i == slot_ || peer(i).state.load(std::memory_order_acquire) == kFree) continue;
+    if (peer(i).cursor.load(std::memory_order_relaxed) < below) ring(i);
   }
 }
 

@@ -68,7 +68,7 @@ Status Channel::claim(const HandleOptions& options) {
     FAULT("claim.locked");
     Peer& mine = peer(slot);
     // What the last holder left is void before it can be taken for ours.
-    mine.state.store(kFree, std::memory_order_release);
+    heir_ = mine.state.exchange(kFree, std::memory_order_acq_rel) != kFree;
     slot_ = slot;
     generation_ = mine.generation.fetch_add(1, std::memory_order_acq_rel) + 1;
     mine.role.store(role_, std::memory_order_relaxed);
@@ -113,7 +113,10 @@ Status Channel::join(bool with_history) {
   seen_changes_ = changes();
   joined_ = true;
   unlock();
-  notify(r->presence, false);
+  // Nobody else will find the one whose slot this was.
+  if (heir_) mourn();
+  else notify(r->presence, false);
+  heir_ = false;
   return kOk;
 }
 
@@ -140,7 +143,7 @@ uint64_t Channel::history_start(uint64_t count, uint64_t& sequence) const {
 
 Status Channel::rejoin() {
   if (!(role_ & kReceiver)) return kWrongRole;
-  peer(slot_).state.store(kFree, std::memory_order_release);
+  // The state changes under the lock alone: should the lock not be had, all is as it was.
   return join(false);
 }
 
@@ -164,16 +167,23 @@ bool Channel::evict_if_dead(uint32_t slot) {
   return was;
 }
 
+/** After evictions: whoever the dead should have woken is woken now. */
+void Channel::mourn() {
+  Region* r = region();
+  FAULT("evict.mourning");
+  rouse(r->data, r->heads.head.load(std::memory_order_relaxed));
+  notify(r->space, false);
+  rouse(r->space, UINT64_MAX);
+  notify(r->presence, false);
+}
+
 int Channel::evict_dead() {
   int dead = 0;
   const uint32_t used = region()->registry.slots_used.load(std::memory_order_acquire);
   for (uint32_t i = 0; i < used && i < kMaxPeers; i++) {
     if (peer(i).state.load(std::memory_order_acquire) != kFree && evict_if_dead(i)) dead++;
   }
-  if (dead > 0) {
-    notify(region()->space, false);
-    notify(region()->presence, false);
-  }
+  if (dead > 0) mourn();
   return dead;
 }
 

@@ -74,6 +74,15 @@ Status Channel::advance_tail(uint64_t limit) {
   return kOk;
 }
 
+/** Is this chunk of ours, at this position, the last of its message? */
+bool Channel::ends_message(const RecordHeader& header, uint64_t position) const {
+  if (header.bytes < sizeof(ChunkHeader)) return false;
+  ChunkHeader chunk;
+  const uint8_t* at = file_.data() + offset_of(position) + sizeof(RecordHeader);
+  copy_bytes(reinterpret_cast<uint8_t*>(&chunk), at, sizeof chunk, drops_);
+  return chunk.offset + (header.bytes - sizeof(ChunkHeader)) == chunk.total;
+}
+
 void Channel::skip_own() {
   if (echo_ || !(role_ & kReceiver)) return;
   const uint64_t head = region()->heads.head.load(std::memory_order_relaxed);
@@ -82,7 +91,9 @@ void Channel::skip_own() {
     uint64_t size;
     if (read_header(cursor_, head, header, size) != kOk) return;
     if (kind_of(header.tag) != kPad && !is_own(header.tag)) break;
-    if (is_own(header.tag) && kind_of(header.tag) == kData) expected_ = header.sequence + 1;
+    if (kind_of(header.tag) == kData || (kind_of(header.tag) == kChunk && ends_message(header, cursor_))) {
+      expected_ = header.sequence + 1;
+    }
     cursor_ += size;
   }
   if (cursor_ > cached_head_) cached_head_ = head;
@@ -104,6 +115,10 @@ Status Channel::evict_slow(uint64_t limit) {
       if (p.state.load(std::memory_order_acquire) == kFree || p.cursor.load(std::memory_order_relaxed) >= limit) continue;
       if (evict_if_dead(i)) changed = true;
     }
+    // Nobody has moved since the last look: who should have woken them may be dead.
+    if (!changed && min_cursor_ == stuck_at_) rouse(region()->data, limit);
+    if (changed) mourn();
+    stuck_at_ = min_cursor_;
   }
   if (!changed && constants().policy == kEvictAfter) {
     std::atomic<uint64_t>& since = region()->heads.blocked_since_ns;
@@ -122,9 +137,22 @@ Status Channel::evict_slow(uint64_t limit) {
   return changed ? kOk : kFull;
 }
 
+/** Has every receiver read what lies below `limit`? Whoever may be passed over or evicted for it, is. */
+bool Channel::all_have_read(uint64_t limit) {
+  min_cursor_ = slowest_cursor();
+  if (min_cursor_ < limit && (role_ & kReceiver)) {
+    skip_own();
+    min_cursor_ = slowest_cursor();
+  }
+  if (min_cursor_ < limit && evict_slow(limit) == kOk) min_cursor_ = slowest_cursor();
+  return min_cursor_ >= limit;
+}
+
 /** Finds `need` bytes in one piece at or after `position`, and moves it there. Under the lock. */
 Status Channel::make_room(uint64_t need, uint64_t& position) {
   Region* r = region();
+  // A hostile `head` would have us write over the end of the ring.
+  if (position % kRecordAlign != 0) return kCorrupt;
   const uint64_t offset = offset_of(position);
   const uint64_t pad = offset + need > capacity_ ? capacity_ - offset : 0;
   const uint64_t end = position + pad + need;
@@ -134,13 +162,7 @@ Status Channel::make_room(uint64_t need, uint64_t& position) {
       const uint32_t joins = r->registry.joins.load(std::memory_order_acquire);
       if (joins != seen_joins_ || min_cursor_ < limit) {
         seen_joins_ = joins;
-        min_cursor_ = slowest_cursor();
-        if (min_cursor_ < limit && (role_ & kReceiver)) {
-          skip_own();
-          min_cursor_ = slowest_cursor();
-        }
-        if (min_cursor_ < limit && evict_slow(limit) == kOk) min_cursor_ = slowest_cursor();
-        if (min_cursor_ < limit) return kFull;
+        if (!all_have_read(limit)) return kFull;
       }
       if (r->heads.blocked_since_ns.load(std::memory_order_relaxed) != 0) {
         r->heads.blocked_since_ns.store(0, std::memory_order_relaxed);
@@ -189,10 +211,7 @@ Status Channel::send_chunks(Outgoing& out, bool whole) {
     const uint64_t need = left + chunks * 64 + 2 * chunk_limit_;
     if (need > capacity_) return kTooLarge;
     if (constants().policy != kDropOldest && position + need > capacity_) {
-      const uint64_t limit = position + need - capacity_;
-      min_cursor_ = slowest_cursor();
-      if (min_cursor_ < limit && evict_slow(limit) == kOk) min_cursor_ = slowest_cursor();
-      if (min_cursor_ < limit) return kFull;
+      if (!all_have_read(position + need - capacity_)) return kFull;
     }
   }
   const uint64_t part = left < chunk_limit_ ? left : chunk_limit_;
@@ -298,7 +317,7 @@ Status Channel::loan(uint64_t bytes, uint8_t*& place) {
 }
 
 Status Channel::commit_loan(uint64_t bytes) {
-  if (bytes > loan_bytes_) return kTooLarge;
+  if (loan_bytes_ == 0 || bytes > loan_bytes_) return kTooLarge;
   Status status = lock(5ull * 1000000000);
   if (status != kOk) return status;
   const Commit* commit = commit_in_force();

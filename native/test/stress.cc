@@ -267,6 +267,58 @@ void refusals_and_views() {
   CHECK(status == kOk, "free again when the first has gone: %d", status);
 }
 
+/** A handle that sends and receives misses nothing on a channel that blocks, whatever of its own it passes over. */
+void own_large_messages() {
+  const RegionOptions options = region(unique_name("own"), kChannel, 1 << 13);
+  Channel both, other;
+  open_ok(both, options, kSender | kReceiver);
+  open_ok(other, options, kSender);
+  std::vector<uint8_t> bytes, got;
+  Message message;
+  for (uint64_t i = 0; i < 20; i++) {
+    fill(bytes, 20000, 1, i);
+    CHECK(send_wait(both, bytes.data(), bytes.size(), 5 * kSecond) == kOk, "it does not hold itself up");
+    fill(bytes, 2100, 1, i);
+    Outgoing out;
+    out.data = bytes.data();
+    out.bytes = bytes.size();
+    CHECK(both.send(out, kSecond, true) == kOk, "nor when all of it has to go at once");
+    fill(bytes, 100, 2, i);
+    CHECK(send_wait(other, bytes.data(), bytes.size(), kSecond) == kOk, "send");
+    CHECK(receive_wait(both, got, message, kSecond) == kOk && intact(got.data(), message.bytes), "receive");
+    CHECK(message.missed == 0, "%llu missed", static_cast<unsigned long long>(message.missed));
+  }
+}
+
+/** Rejoining changes nothing when it fails, and loses no protection while it lasts. */
+void rejoin_without_eviction() {
+  const RegionOptions options = region(unique_name("rejoin"), kChannel, 1 << 12);
+  Channel receiver, sender;
+  open_ok(receiver, options, kReceiver);
+  open_ok(sender, options, kSender);
+  std::atomic<bool> done{false};
+  std::thread thread([&] {
+    std::vector<uint8_t> bytes;
+    for (uint64_t i = 0; i < kCount; i++) {
+      fill(bytes, kHeadBytes + mix(i) % 600, 1, i);
+      CHECK(send_wait(sender, bytes.data(), bytes.size(), 60 * kSecond) == kOk, "send");
+    }
+    done = true;
+  });
+  std::vector<uint8_t> got;
+  uint64_t turn = 0;
+  for (;;) {
+    Message message;
+    const bool last = done;
+    if (++turn % 7 == 0) CHECK(receiver.rejoin() == kOk, "rejoin");
+    Status status = receive_wait(receiver, got, message, 1000000);
+    if (status == kEmpty && last) break;
+    if (status == kEmpty) continue;
+    CHECK(status == kOk && intact(got.data(), message.bytes) && message.missed == 0, "receive gave %d", status);
+  }
+  thread.join();
+}
+
 void churn() {
   const RegionOptions options = region(unique_name("churn"), kChannel, 1 << 14);
   std::vector<std::thread> threads;
@@ -298,6 +350,8 @@ int main() {
   evict_after();
   history_and_latest();
   refusals_and_views();
+  own_large_messages();
+  rejoin_without_eviction();
   churn();
   printf("stress ok\n");
   return 0;

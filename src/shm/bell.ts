@@ -3,9 +3,12 @@
 // looks as well, a few times a second.
 
 import { Socket } from 'node:net';
-import type { Ring, WaitFor } from './ring.ts';
+import { type Ring, WAIT, type WaitFor } from './ring.ts';
 
+/** For messages and for presence: a look costs little, and nobody but the one who looks waits for it. */
 const GUARD_MS = 75;
+/** Whoever waits for room looks more often: only so is a receiver found that died with the ring full. */
+const SPACE_GUARD_MS = 20;
 /** Without a bell (a runtime that cannot read a FIFO) the timer is all there is. */
 const POLL_MS = 2;
 const KINDS = [0, 1, 2] as const;
@@ -19,6 +22,7 @@ export class Bell {
   #holder: Socket | undefined;
   #holds = false;
   #guard: NodeJS.Timeout | undefined;
+  #guardMs = 0;
   #failed = false;
   #closed = false;
 
@@ -41,10 +45,8 @@ export class Bell {
     this.#listeners[what] = undefined;
     this.#keepsAlive[what] = false;
     if (this.#ring.isOpen) this.#ring.disarm(what);
-    if (this.#listeners.every((listener) => listener === undefined)) {
-      clearInterval(this.#guard);
-      this.#guard = undefined;
-    }
+    this.#unguard();
+    if (this.#listeners.some((listener) => listener !== undefined)) this.#watch();
     this.#reference();
   }
 
@@ -56,8 +58,7 @@ export class Bell {
   close(): void {
     this.#closed = true;
     for (const what of KINDS) this.#listeners[what] = undefined;
-    clearInterval(this.#guard);
-    this.#guard = undefined;
+    this.#unguard();
     this.#socket?.destroy();
     this.#socket = undefined;
   }
@@ -65,8 +66,21 @@ export class Bell {
   #start(): void {
     if (this.#closed) return;
     if (!this.#socket && !this.#failed) this.#connect();
-    this.#guard ??= setInterval(() => this.#look(), this.#failed ? POLL_MS : GUARD_MS);
+    this.#watch();
     this.#reference();
+  }
+
+  #watch(): void {
+    const guardMs = this.#failed ? POLL_MS : this.#listeners[WAIT.space] ? SPACE_GUARD_MS : GUARD_MS;
+    if (this.#guard && this.#guardMs <= guardMs) return;
+    this.#unguard();
+    this.#guardMs = guardMs;
+    this.#guard = setInterval(() => this.#look(), guardMs);
+  }
+
+  #unguard(): void {
+    clearInterval(this.#guard);
+    this.#guard = undefined;
   }
 
   #connect(): void {
@@ -88,8 +102,7 @@ export class Bell {
     if (this.#socket !== socket || this.#closed) return;
     this.#socket = undefined;
     this.#failed = true;
-    clearInterval(this.#guard);
-    this.#guard = undefined;
+    this.#unguard();
     if (this.#listeners.some((listener) => listener !== undefined)) this.#start();
   }
 

@@ -7,7 +7,8 @@ import { type Ring, WAIT } from './ring.ts';
 import { STATUS, timeoutError, withStatus } from './status.ts';
 import { WaitingQueue } from './waiting.ts';
 
-const SLICE_MS = 50;
+/** A thread that waits for room looks this often whether a receiver died with the ring full, in ms. */
+const SLICE_MS = 20;
 const SPIN_MICROS = 20;
 const SLAB_BYTES = 128 * 1024;
 const HEADER_BYTES = 16;

@@ -11,7 +11,7 @@ import type { MemberTask } from './member.ts';
 const linuxOnly = { skip: process.platform !== 'linux' };
 
 /** More in the long run; the ring itself is killed far more often by the tests of native/test. */
-const KILLS = Number(process.env['ISTHMUS_KILLS'] ?? 40);
+const KILLS = Number(process.env['ISTHMUS_KILLS'] ?? 200);
 
 test('senders and receivers are killed at random moments, and the survivors lose nothing', linuxOnly, async () => {
   const name = uniqueName('kill');
