@@ -1,7 +1,7 @@
 // Acknowledged messages through a named pipe: ours next to the Python package PipeCom and to a Unix socket in
 // Node, each with its listener and its sender in processes of their own, in turns within each round.
 //
-//   node bench/pipe.mjs [--rounds 5] [--seconds 2] [--bytes 64] [--json]
+//   node bench/pipe.mjs [--rounds 5] [--seconds 2] [--bytes 64] [--only TEXT]
 //
 // ISTHMUS_PYTHON names a Python that can import pipecom; without one those rows are left out.
 
@@ -11,6 +11,7 @@ import { createConnection, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { Pipe, PipeSender, send } from '../dist/pipe/index.js';
@@ -18,6 +19,7 @@ import { machine, machineLine } from './machine.mjs';
 
 const PYTHON = process.env['ISTHMUS_PYTHON'] ?? 'python3';
 const NAME = 'bench';
+const PAUSE_MS = 2;
 
 const PYTHON_LISTENER = `
 import os, pipecom, sys, threading
@@ -42,26 +44,33 @@ while time.perf_counter() - start < seconds:
         failed += 1
 took = time.perf_counter() - start
 times.sort()
-at = lambda share: times[min(len(times) - 1, int(len(times) * share))] * 1e6
-print(json.dumps({'rate': len(times) / took, 'p50': at(.5), 'p99': at(.99), 'failed': failed}), flush=True)
+micros = [times[len(times) * share // 1000] * 1e6 for share in range(1000)] if times else []
+print(json.dumps({'rate': len(times) / took, 'micros': micros, 'failed': failed}), flush=True)
 `;
 
 /**
+ * What one sender tells: `micros` are its times in thousandths, from the shortest on.
+ * @typedef {{ rate: number, micros: number[], failed: number }} Told
  * @typedef {{ rate: number, p50: number, p99: number, failed: number }} Result
- * @typedef {{ name: string, listen: string, send: string, width: number, python?: boolean }} Party
+ * @typedef {{ name: string, listen: string, send: string, width?: number, senders?: number, python?: boolean }} Party
  */
 
 /** @type {readonly Party[]} */
 const PARTIES = [
-  { name: 'PipeCom (Python)', listen: 'python', send: 'python', width: 1, python: true },
-  { name: 'PipeCom listener, our sender', listen: 'python', send: 'sender', width: 1, python: true },
-  { name: 'our listener, PipeCom sender', listen: 'pipe', send: 'python', width: 1, python: true },
-  { name: 'isthmus `send`, one at a time', listen: 'pipe', send: 'send', width: 1 },
-  { name: 'isthmus `send`, alone each', listen: 'pipe', send: 'alone', width: 1 },
-  { name: 'isthmus `PipeSender`, one at a time', listen: 'pipe', send: 'sender', width: 1 },
+  { name: 'PipeCom (Python)', listen: 'python', send: 'python', python: true },
+  { name: 'PipeCom listener, our sender', listen: 'python', send: 'sender', python: true },
+  { name: 'our listener, PipeCom sender', listen: 'pipe', send: 'python', python: true },
+  { name: 'isthmus `send`, one at a time', listen: 'pipe', send: 'send' },
+  { name: 'isthmus `send`, a pause after each', listen: 'pipe', send: 'pausing' },
+  { name: 'isthmus, a new sender for each', listen: 'pipe', send: 'alone' },
+  { name: 'isthmus `PipeSender`, one at a time', listen: 'pipe', send: 'sender' },
+  { name: 'isthmus `PipeSender`, 16 under way', listen: 'pipe', send: 'sender', width: 16 },
   { name: 'isthmus `PipeSender`, 100 under way', listen: 'pipe', send: 'sender', width: 100 },
-  { name: 'Unix socket in Node, one at a time', listen: 'socket', send: 'socket', width: 1 },
+  { name: 'Unix socket in Node, one at a time', listen: 'socket', send: 'socket' },
   { name: 'Unix socket in Node, 100 under way', listen: 'socket', send: 'socket', width: 100 },
+  { name: 'PipeCom, 8 processes send', listen: 'python', send: 'python', senders: 8, python: true },
+  { name: 'isthmus, 8 processes send', listen: 'pipe', send: 'sender', senders: 8 },
+  { name: 'Unix socket in Node, 8 processes send', listen: 'socket', send: 'socket', senders: 8 },
 ];
 
 /** Newline-delimited text there, one byte back for each line: as little as an acknowledged send can be. */
@@ -97,7 +106,7 @@ async function socketSender() {
 /** @returns {Promise<{ one: (message: string) => Promise<unknown>, close: () => unknown }>} */
 async function senderOf(/** @type {string} */ kind) {
   if (kind === 'socket') return socketSender();
-  if (kind === 'send') return { one: (message) => send(NAME, message), close: () => {} };
+  if (kind === 'send' || kind === 'pausing') return { one: (message) => send(NAME, message), close: () => {} };
   if (kind === 'alone') return { one: sendAlone, close: () => {} };
   const sender = new PipeSender(NAME);
   return { one: (message) => sender.send(message), close: () => sender.close() };
@@ -131,6 +140,7 @@ async function runRole(/** @type {string[]} */ [role = '', kind = '', seconds = 
       try {
         await one(message);
         times.push(performance.now() - before);
+        if (kind === 'pausing') await sleep(PAUSE_MS);
       } catch {
         failed += 1;
       }
@@ -140,8 +150,8 @@ async function runRole(/** @type {string[]} */ [role = '', kind = '', seconds = 
   const took = performance.now() - start;
   await close();
   times.sort((a, b) => a - b);
-  const at = (/** @type {number} */ share) => (times[Math.floor(times.length * share)] ?? 0) * 1000;
-  console.log(JSON.stringify({ rate: (times.length / took) * 1000, p50: at(0.5), p99: at(0.99), failed }));
+  const micros = Array.from({ length: 1000 }, (_, n) => (times[Math.floor((times.length * n) / 1000)] ?? 0) * 1000);
+  console.log(JSON.stringify({ rate: (times.length / took) * 1000, micros, failed }));
 }
 
 function start(/** @type {string} */ folder, /** @type {string} */ command, /** @type {string[]} */ args) {
@@ -153,6 +163,21 @@ function start(/** @type {string} */ folder, /** @type {string} */ command, /** 
 
 const SELF = fileURLToPath(import.meta.url);
 
+/**
+ * What the senders of one party have done altogether; a thousandth of one that sent more weighs more.
+ * @returns {Result}
+ */
+function together(/** @type {readonly Told[]} */ told) {
+  const rate = told.reduce((sum, one) => sum + one.rate, 0);
+  const times = told.flatMap((one) => one.micros.map((micros) => ({ micros, weight: one.rate / one.micros.length })));
+  times.sort((a, b) => a.micros - b.micros);
+  const at = (/** @type {number} */ share) => {
+    let left = rate * share;
+    return times.find(({ weight }) => (left -= weight) <= 0)?.micros ?? Number.NaN;
+  };
+  return { rate, p50: at(0.5), p99: at(0.99), failed: told.reduce((sum, one) => sum + one.failed, 0) };
+}
+
 /** @returns {Promise<Result>} */
 async function measure(/** @type {Party} */ party, /** @type {string} */ seconds, /** @type {string} */ bytes) {
   const folder = mkdtempSync(join(tmpdir(), 'isthmus-bench-pipe-'));
@@ -162,13 +187,14 @@ async function measure(/** @type {Party} */ party, /** @type {string} */ seconds
       : start(folder, process.execPath, [SELF, '--role', 'listen', party.listen]);
   try {
     await listener.line();
-    const sender =
+    const senders = Array.from({ length: party.senders ?? 1 }, () =>
       party.send === 'python'
         ? start(folder, PYTHON, ['-c', PYTHON_SENDER, seconds, bytes])
-        : start(folder, process.execPath, [SELF, '--role', 'send', party.send, seconds, bytes, String(party.width)]);
-    const result = JSON.parse(await sender.line());
-    await sender.closed;
-    return result;
+        : start(folder, process.execPath, [SELF, '--role', 'send', party.send, seconds, bytes, `${party.width ?? 1}`]),
+    );
+    const told = await Promise.all(senders.map(async (sender) => JSON.parse(await sender.line())));
+    await Promise.all(senders.map((sender) => sender.closed));
+    return together(told);
   } finally {
     listener.child.kill('SIGKILL');
     await listener.closed;
@@ -199,11 +225,14 @@ async function main() {
       rounds: { type: 'string', default: '5' },
       seconds: { type: 'string', default: '2' },
       bytes: { type: 'string', default: '64' },
+      only: { type: 'string', default: '' },
     },
   });
   const hasPython = spawnSync(PYTHON, ['-c', 'import pipecom']).status === 0;
   if (!hasPython) console.error(`${PYTHON} cannot import pipecom: its rows are left out`);
-  const parties = PARTIES.filter((party) => hasPython || party.python !== true);
+  const parties = PARTIES.filter(
+    ({ python, name }, index) => (hasPython || python !== true) && (index === 0 || name.includes(values.only)),
+  );
   /** @type {Map<Party, Result[]>} */
   const results = new Map(parties.map((party) => [party, []]));
   for (let round = 0; round < Number(values.rounds); round++) {

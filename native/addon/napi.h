@@ -30,6 +30,21 @@ inline bool register_area(napi_env env, napi_value exports, const char* area, co
   return napi_set_named_property(env, exports, area, object) == napi_ok;
 }
 
+/** What a typed array holds; none for another value. */
+struct Bytes {
+  uint8_t* data = nullptr;
+  size_t length = 0;
+};
+
+inline Bytes bytes_of(napi_env env, napi_value value) {
+  Bytes bytes;
+  void* data = nullptr;
+  napi_typedarray_type type;
+  if (napi_get_typedarray_info(env, value, &type, &bytes.length, &data, nullptr, nullptr) != napi_ok) return Bytes{};
+  bytes.data = static_cast<uint8_t*>(data);
+  return bytes;
+}
+
 /** The arguments of one call; a missing one is `undefined`. */
 template <size_t N>
 struct Arguments {
@@ -50,6 +65,7 @@ struct Arguments {
     napi_get_value_int64(env, at[i], &value);
     return value;
   }
+  Bytes bytes(size_t i) const { return bytes_of(env, at[i]); }
   bool boolean(size_t i) const {
     bool value = false;
     napi_get_value_bool(env, at[i], &value);

@@ -11,8 +11,11 @@
 #include <poll.h>
 #include <sys/file.h>
 #include <sys/ioctl.h>
+#include <sched.h>
 #include <sys/stat.h>
 #include <sys/types.h>
+#include <time.h>
+#include <unistd.h>
 #endif
 
 namespace isthmus {
@@ -24,7 +27,8 @@ napi_value not_here(napi_env env, napi_callback_info) { return integer(env, -ENO
 
 const Function kTable[] = {
     {"mkfifo", not_here},     {"tryLock", not_here},     {"bytesQueued", not_here},
-    {"hasReaders", not_here}, {"setPipeSize", not_here},
+    {"hasReaders", not_here}, {"setPipeSize", not_here}, {"writeNow", not_here},
+    {"readNow", not_here},
 };
 
 #else
@@ -71,9 +75,44 @@ napi_value set_pipe_size(napi_env env, napi_callback_info info) {
 #endif
 }
 
+/** writeNow(fd, bytes): how many of them the pipe took at once. */
+napi_value write_now(napi_env env, napi_callback_info info) {
+  Arguments<2> args(env, info);
+  Bytes bytes = args.bytes(1);
+  ssize_t count = ::write(args.int32(0), bytes.data, bytes.length);
+  return integer(env, count >= 0 ? static_cast<int32_t>(count) : -errno);
+}
+
+double micros_now() {
+  timespec now{};
+  ::clock_gettime(CLOCK_MONOTONIC, &now);
+  return static_cast<double>(now.tv_sec) * 1e6 + static_cast<double>(now.tv_nsec) / 1e3;
+}
+
+/**
+ * readNow(fd, into, micros): how many bytes came within so many microseconds; 0 at the end of the file. It looks
+ * again and again, and between two looks lets whoever shares the processor run, the writer perhaps.
+ */
+napi_value read_now(napi_env env, napi_callback_info info) {
+  Arguments<3> args(env, info);
+  int fd = args.int32(0);
+  Bytes into = args.bytes(1);
+  double end = 0;
+  for (;;) {
+    ssize_t count = ::read(fd, into.data, into.length);
+    if (count >= 0) return integer(env, static_cast<int32_t>(count));
+    if (errno != EAGAIN) return integer(env, -errno);
+    double now = micros_now();
+    if (end == 0) end = now + args.int32(2);
+    if (now >= end) return integer(env, -EAGAIN);
+    ::sched_yield();
+  }
+}
+
 const Function kTable[] = {
     {"mkfifo", make_fifo},       {"tryLock", try_lock},          {"bytesQueued", bytes_queued},
-    {"hasReaders", has_readers}, {"setPipeSize", set_pipe_size},
+    {"hasReaders", has_readers}, {"setPipeSize", set_pipe_size}, {"writeNow", write_now},
+    {"readNow", read_now},
 };
 
 #endif

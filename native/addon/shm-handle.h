@@ -31,20 +31,6 @@ inline Handle* handle_of(napi_env env, napi_value value) {
   return handle->channel.is_open() ? handle : nullptr;
 }
 
-struct Bytes {
-  uint8_t* data = nullptr;
-  size_t length = 0;
-};
-
-inline Bytes bytes_of(napi_env env, napi_value value) {
-  Bytes bytes;
-  void* data = nullptr;
-  napi_typedarray_type type;
-  if (napi_get_typedarray_info(env, value, &type, &bytes.length, &data, nullptr, nullptr) != napi_ok) return Bytes{};
-  bytes.data = static_cast<uint8_t*>(data);
-  return bytes;
-}
-
 inline void report(Handle* handle, const Message& message) {
   handle->block[kSequence] = static_cast<double>(message.sequence);
   handle->block[kMissed] = static_cast<double>(message.missed);

@@ -11,4 +11,8 @@ export interface PipeNative {
   hasReaders(fd: number): number;
   /** Asks the kernel for a pipe of this size and gives the size that it granted. */
   setPipeSize(fd: number, bytes: number): number;
+  /** Writes what the pipe takes at once, and gives how many bytes that were. */
+  writeNow(fd: number, bytes: Uint8Array): number;
+  /** Reads what comes within so many microseconds: how many bytes, 0 at the end of the file, `-EAGAIN` when nothing came. */
+  readNow(fd: number, into: Uint8Array, micros: number): number;
 }

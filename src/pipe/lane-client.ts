@@ -13,6 +13,8 @@ import {
 import type { LaneStream } from './lane-stream.ts';
 
 export interface LaneClientHost {
+  /** Messages without an answer. */
+  readonly openCount: () => number;
   welcomed(lane: LaneClient): void;
   done(seq: number): void;
   failed(seq: number, code: FailureCode, text: string): void;
@@ -40,7 +42,11 @@ export class LaneClient {
   constructor(stream: LaneStream, senderId: string, host: LaneClientHost) {
     this.#host = host;
     this.#stream = stream;
-    stream.start({ data: (chunk) => this.#push(chunk), end: () => this.#finish() });
+    stream.start({
+      data: (chunk) => this.#push(chunk),
+      end: () => this.#finish(),
+      expects: () => host.openCount() === 1,
+    });
     stream.write(helloFrame(senderId));
   }
 
@@ -50,6 +56,11 @@ export class LaneClient {
 
   cancel(seq: number): void {
     this.#stream.write(cancelFrame(seq));
+  }
+
+  /** Whether somebody is there to read what is sent next. */
+  isWhole(): boolean {
+    return this.#stream.isWhole();
   }
 
   setRef(on: boolean): void {

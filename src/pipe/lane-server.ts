@@ -21,6 +21,8 @@ export interface LaneHost {
   /** Undefined when a further sender may come in, else why not. */
   refusal(): GoodbyeCode | undefined;
   gone(lane: LaneServer): void;
+  /** Whether this is the only sender. */
+  isAlone(): boolean;
 }
 
 /** What one sender may have waiting before we stop reading from it. */
@@ -41,7 +43,11 @@ export class LaneServer {
     this.#host = host;
     this.#stream = stream;
     this.#decoder = new FrameDecoder(host.maxMessageBytes, (frame) => this.#receive(frame));
-    stream.start({ data: (chunk) => this.#push(chunk), end: () => host.gone(this) });
+    stream.start({
+      data: (chunk) => this.#push(chunk),
+      end: () => host.gone(this),
+      expects: () => this.#waiting.size === 0 && host.isAlone(),
+    });
   }
 
   /** Says that everything processed has been answered and the rest never will be, then closes. */

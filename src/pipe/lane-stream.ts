@@ -2,11 +2,14 @@
 // pipe on Windows; the rest of the code sees no difference.
 
 import { Socket } from 'node:net';
+import { LaneShortcut } from './lane-shortcut.ts';
 
 export interface LaneHandlers {
   data(chunk: Buffer): void;
   /** The other side has gone or closed; nothing comes any more. Called once, and never after `destroy`. */
   end(): void;
+  /** Whether bytes are likely to come at once, so that it is worth looking for them. */
+  expects(): boolean;
 }
 
 /** What is smaller is copied next to its neighbours; what is larger is written as it is. */
@@ -15,14 +18,17 @@ const COPY_BELOW_BYTES = 16 * 1024;
 export class LaneStream {
   readonly #incoming: Socket;
   readonly #outgoing: Socket;
+  readonly #shortcut: LaneShortcut | undefined;
   #handlers: LaneHandlers | undefined;
   #queue: Buffer[] = [];
   #isScheduled = false;
+  #isPaused = false;
   #isOver = false;
 
-  constructor(incoming: Socket, outgoing: Socket) {
+  constructor(incoming: Socket, outgoing: Socket, shortcut?: LaneShortcut) {
     this.#incoming = incoming;
     this.#outgoing = outgoing;
+    this.#shortcut = shortcut;
     const over = (): void => this.#finish();
     incoming.on('close', over).on('error', over);
     if (outgoing !== incoming) outgoing.on('error', over);
@@ -30,7 +36,7 @@ export class LaneStream {
 
   /** A lane of two FIFOs: one descriptor open for reading, one for writing. Both are closed with the lane. */
   static ofDescriptors(readFd: number, writeFd: number): LaneStream {
-    return new LaneStream(readingSocket(readFd), writingSocket(writeFd));
+    return new LaneStream(readingSocket(readFd), writingSocket(writeFd), new LaneShortcut(readFd, writeFd));
   }
 
   start(handlers: LaneHandlers): void {
@@ -44,14 +50,24 @@ export class LaneStream {
     this.#queue.push(bytes);
     if (this.#isScheduled) return;
     this.#isScheduled = true;
-    process.nextTick(() => this.#flush());
+    process.nextTick(() => {
+      this.#flush();
+      this.#look();
+    });
+  }
+
+  /** False when the other side is known to have gone, although its end may not have been read yet. */
+  isWhole(): boolean {
+    return !this.#isOver && this.#shortcut?.hasReader() !== false;
   }
 
   pause(): void {
+    this.#isPaused = true;
     this.#incoming.pause();
   }
 
   resume(): void {
+    this.#isPaused = false;
     if (!this.#isOver) this.#incoming.resume();
   }
 
@@ -99,14 +115,34 @@ export class LaneStream {
     const queue = this.#queue;
     if (queue.length === 0 || this.#isOver) return;
     this.#queue = [];
-    if (queue.length === 1 && queue[0] !== undefined) {
-      this.#outgoing.write(queue[0]);
-      return;
+    let parts = queue.length === 1 ? queue : joinSmall(queue);
+    if (this.#shortcut !== undefined && this.#outgoing.writableLength === 0) parts = writeNow(this.#shortcut, parts);
+    const [first] = parts;
+    if (parts.length === 1 && first !== undefined) {
+      this.#outgoing.write(first);
+    } else if (parts.length > 1) {
+      this.#outgoing.cork();
+      for (const part of parts) this.#outgoing.write(part);
+      this.#outgoing.uncork();
     }
-    this.#outgoing.cork();
-    for (const part of joinSmall(queue)) this.#outgoing.write(part);
-    this.#outgoing.uncork();
   }
+
+  /** Takes an answer that comes before the event loop would have gone to sleep and been woken again. */
+  #look(): void {
+    if (this.#isOver || this.#isPaused || this.#incoming.readableLength > 0) return;
+    if (this.#shortcut === undefined || this.#handlers?.expects() !== true) return;
+    const chunk = this.#shortcut.look();
+    if (chunk !== undefined) this.#handlers.data(chunk);
+  }
+}
+
+/** The parts that the pipe has not taken. */
+function writeNow(shortcut: LaneShortcut, parts: readonly Buffer[]): Buffer[] {
+  for (const [index, part] of parts.entries()) {
+    const rest = shortcut.write(part);
+    if (rest !== undefined) return [rest, ...parts.slice(index + 1)];
+  }
+  return [];
 }
 
 /** Joins neighbours that are small, because one copy is cheaper than one more entry in a vectored write. */

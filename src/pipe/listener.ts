@@ -35,6 +35,7 @@ export class Listener {
       maxMessageBytes: options.maxMessageBytes,
       refusal: () => this.#refusal(options.maxSenders),
       gone: (lane) => this.#lanes.delete(lane),
+      isAlone: () => this.#lanes.size === 1,
     };
     // The door first: a sender of ours that finds no door takes whoever reads the data FIFO for the original.
     this.#door = new FifoDoor(paths, options.mode, options.bufferBytes, (stream) => this.#enter(stream));

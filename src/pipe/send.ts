@@ -14,13 +14,14 @@ export interface SendToOptions extends SendOptions {
 
 interface Shared {
   readonly sender: PipeSender;
+  readonly retirement: NodeJS.Timeout;
   users: number;
 }
 
-/**
- * Sends that are under way to the same pipe share one lane, and so do sends that follow each other without a
- * pause: it is closed when a turn of the event loop ends in which nobody wanted it.
- */
+/** How long a lane is kept for the next `send` to the same pipe. It keeps no process alive. */
+const KEEP_LANE_MS = 200;
+
+/** Sends to the same pipe share a lane. */
 const shared = new Map<string, Shared>();
 
 /**
@@ -42,21 +43,27 @@ export async function send(
   const directory = given ?? (pipe instanceof Pipe ? pipe.directory : process.cwd());
   const name = pipe instanceof Pipe ? pipe.name : pipe;
   const key = pipePaths(name, directory).data;
-  const entry = shared.get(key) ?? { sender: new PipeSender(name, { directory }), users: 0 };
-  shared.set(key, entry);
+  const entry = shared.get(key) ?? share(key, new PipeSender(name, { directory }));
   entry.users += 1;
   try {
     return await entry.sender.send(message, sendOptions);
   } finally {
     entry.users -= 1;
-    if (entry.users === 0) setImmediate(() => retire(key, entry));
+    if (entry.users === 0) entry.retirement.refresh();
   }
 }
 
-function retire(key: string, entry: Shared): void {
-  if (entry.users > 0 || shared.get(key) !== entry) return;
-  shared.delete(key);
-  void entry.sender.close().catch((cause: unknown) => {
-    process.emitWarning(new PipeError('NETWORK_LOST', 'the lane did not close', { cause }));
-  });
+function share(key: string, sender: PipeSender): Shared {
+  const retirement = setTimeout(() => {
+    // One that is in use comes back here after its last send.
+    if (entry.users > 0) return;
+    shared.delete(key);
+    void sender.close().catch((cause: unknown) => {
+      process.emitWarning(new PipeError('NETWORK_LOST', 'the lane did not close', { cause }));
+    });
+  }, KEEP_LANE_MS);
+  retirement.unref();
+  const entry: Shared = { sender, retirement, users: 0 };
+  shared.set(key, entry);
+  return entry;
 }

@@ -82,6 +82,7 @@ export class PipeSender {
       maxAttempts: integerOption('maxAttempts', options.maxAttempts, ATTEMPTS),
     };
     this.#host = {
+      openCount: () => this.#open.size,
       welcomed: (lane) => this.#useLane(lane),
       done: (seq) => this.#done(seq),
       failed: (seq, code, text) => this.#failed(seq, code, text),
@@ -131,6 +132,8 @@ export class PipeSender {
     if (signal?.aborted === true) throw abortOf(signal);
     if (this.#isClosed)
       throw new PipeError('USAGE_CLOSED', 'the sender is closed', { details: { pipe: this.#paths.name } });
+    // The listener may have ended since the last message without our having read that: look for the next one then.
+    if (this.#open.size === 0 && this.#lane?.isWhole() === false) this.#lane.abandon();
     this.#lastSeq = (this.#lastSeq + 1) >>> 0;
     const exchange = new Exchange(this.#lastSeq, message, this.#resolveOptions(options), {
       resolve,

@@ -5,6 +5,7 @@ import assert from 'node:assert/strict';
 import { mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { TestContext } from 'node:test';
 
 /** Where a thread of Linux sleeps that opens a FIFO without its other end, or reads or writes one. */
@@ -23,8 +24,7 @@ export function pipeFolder(t: TestContext): PipeFolder {
   t.after(async () => {
     try {
       for (const close of deferred.reverse()) await close();
-      // `send` closes its lane when the turn of the event loop ends.
-      await new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
+      await untilClosed(folder);
       assert.deepEqual(readdirSync(folder), [], 'files left');
       assert.deepEqual(openDescriptors(folder), [], 'descriptors left');
       assert.deepEqual(waitingThreads(), [], 'threads left');
@@ -33,6 +33,11 @@ export function pipeFolder(t: TestContext): PipeFolder {
     }
   });
   return { folder, defer: (close) => void deferred.push(close) };
+}
+
+/** `send` keeps its lane for a moment; what is open much longer is left for ever. */
+export async function untilClosed(folder: string): Promise<void> {
+  for (let looks = 0; looks < 500 && openDescriptors(folder).length > 0; looks++) await sleep(10);
 }
 
 /** What this process has open below the folder, deleted files included. */

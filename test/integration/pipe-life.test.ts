@@ -190,16 +190,45 @@ test('a second listener is refused while the first lives', { skip }, async (t) =
   assert.equal(await send(pipe, 'x'), true);
 });
 
-test('sends that follow each other share one lane, which is closed when they pause', { skip }, async (t) => {
+test('sends that follow each other share one lane, which is closed some time after the last', { skip }, async (t) => {
   const { pipe, folder } = await listening(t);
   const idle = openDescriptors(folder).length;
   for (let n = 0; n < 5; n++) {
     await send(pipe, `${n}`);
+    await new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
     // Both ends of one lane are in this process: four descriptors.
     assert.equal(openDescriptors(folder).length, idle + 4);
   }
-  await new Promise((resolve) => setImmediate(() => setImmediate(() => setImmediate(resolve))));
-  assert.equal(openDescriptors(folder).length, idle);
+  while (openDescriptors(folder).length > idle) await new Promise((resolve) => setTimeout(resolve, 10));
+  assert.equal(await send(pipe, 'after'), true);
+});
+
+test('a lane that is kept does not lead to the listener before: the next send meets the one that is there', {
+  skip,
+}, async (t) => {
+  const { pipe, folder } = await listening(t);
+  assert.equal(await send(pipe, 'first'), true);
+  await pipe.close();
+  await assert.rejects(send('p', 'nobody', { directory: folder }), { code: 'NETWORK_CONNECT_FAILED' });
+  const got: string[] = [];
+  await using next = new Pipe('p', (text) => void got.push(text), { directory: folder });
+  await next.listen();
+  assert.equal(await send(next, 'second'), true);
+  assert.deepEqual(got, ['second']);
+});
+
+test('a lane that is kept does not lead to a listener that was killed', { skip }, async (t) => {
+  const { folder } = pipeFolder(t);
+  for (let life = 0; life < 2; life++) {
+    const listener = new PipeProcess({ role: 'listen', name: 'p', directory: folder });
+    await listener.until((event) => event.ready === true);
+    assert.equal(await send('p', 'there', { directory: folder }), true);
+    listener.killNow();
+    // Without a turn of the event loop: what the kernel knows has not been read yet.
+    await assert.rejects(send('p', 'gone', { directory: folder }), { code: 'NETWORK_CONNECT_FAILED' });
+  }
+  await using last = new Pipe('p', () => {}, { directory: folder });
+  await last.listen();
 });
 
 test('a listener that was killed leaves nothing that the next one cannot take over', { skip }, async (t) => {

@@ -26,7 +26,7 @@ function cuttingListener(folder: string, instances: readonly string[]) {
       if (isFirst) stream.destroy();
       else stream.write(doneFrame([frame.seq]));
     });
-    stream.start({ data: (chunk) => decoder.push(chunk), end: () => {} });
+    stream.start({ data: (chunk) => decoder.push(chunk), end: () => {}, expects: () => false });
   });
   const close = (): void => {
     door.hide();
