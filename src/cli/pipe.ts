@@ -1,7 +1,6 @@
 // `isthmus pipe`: listens on a named pipe, or sends to one. No server is needed.
 
 import { spawn } from 'node:child_process';
-import { resolve } from 'node:path';
 import { command, type Context, EXIT, type Input, UsageFault } from './command.ts';
 import { printable, readStdin } from './payload-text.ts';
 
@@ -111,7 +110,7 @@ async function listen(name: string, { values }: PipeInput, context: Context): Pr
     onError: (error) => failures.push(error),
   });
   await listener.listen();
-  const path = resolve(listener.directory, name);
+  const { path } = listener;
   terminal.log('info', 'listening', `Listens on ${printable(path)}.`, { path });
   await listener.closed;
   signal.throwIfAborted();

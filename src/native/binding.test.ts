@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { IPCError } from '../base/errors.ts';
-import { addonCandidates, load, loadBinding } from './binding.ts';
+import { addonCandidates, INTERFACE_VERSION, load, loadBinding } from './binding.ts';
 
 function codeOf(action: () => unknown): string {
   try {
@@ -35,14 +36,29 @@ test('a file that is no addon, and an addon of another version, are SYSTEM_NO_AD
       'SYSTEM_NO_ADDON',
     );
     const older = join(folder, 'older.cjs');
-    writeFileSync(older, 'module.exports = { interfaceVersion: 0 };');
-    assert.equal(
-      codeOf(() => load([older])),
-      'SYSTEM_NO_ADDON',
+    writeFileSync(older, 'module.exports = { interfaceVersion: 1, pipe: {}, shm: {} };');
+    assert.throws(
+      () => load([older]),
+      (error: unknown) =>
+        error instanceof IPCError &&
+        error.code === 'SYSTEM_NO_ADDON' &&
+        /has interface version 1, this package needs \d+: /.test(error.message),
     );
   } finally {
     rmSync(folder, { recursive: true });
   }
+});
+
+/** Of the interfaces, without their comments. Whoever changes it raises INTERFACE_VERSION and kInterfaceVersion first. */
+const FINGERPRINT = { version: 2, sha256: '398d8d44c6df5c27' };
+
+test('the interface version is raised with every change of the interfaces', () => {
+  const hash = createHash('sha256');
+  for (const file of ['pipe-native.ts', 'shm-native.ts']) {
+    const source = readFileSync(join(process.cwd(), 'src', 'native', file), 'utf8');
+    hash.update(source.replaceAll(/\/\*[^]*?\*\/|\/\/.*/g, '').replaceAll(/\s+/g, ' '));
+  }
+  assert.deepEqual({ version: INTERFACE_VERSION, sha256: hash.digest('hex').slice(0, 16) }, FINGERPRINT);
 });
 
 test('the addon built in this checkout comes before the prebuilt one, which may be older', () => {

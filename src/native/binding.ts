@@ -17,8 +17,8 @@ export interface NativeBinding {
   readonly shm?: ShmNative;
 }
 
-/** Raised together with `kInterfaceVersion` of native/addon/registration.cc. */
-export const INTERFACE_VERSION = 1;
+/** Raised together with `kInterfaceVersion` of native/addon/registration.cc, with every change of the interfaces. */
+export const INTERFACE_VERSION = 2;
 
 let loaded: NativeBinding | undefined;
 
@@ -54,9 +54,12 @@ export function load(candidates: readonly string[]): NativeBinding {
       throw ipcError('SYSTEM_NO_ADDON', `the native addon ${path} does not load`, { cause, details: { path } });
     }
     if (!isBinding(found)) {
-      throw ipcError('SYSTEM_NO_ADDON', `the native addon ${path} is of another version: build it again`, {
-        details: { path, expected: INTERFACE_VERSION },
-      });
+      const version = versionOf(found);
+      throw ipcError(
+        'SYSTEM_NO_ADDON',
+        `the native addon ${path} has interface version ${String(version)}, this package needs ${INTERFACE_VERSION}: install or build both again`,
+        { details: { path, version, expected: INTERFACE_VERSION } },
+      );
     }
     return found;
   }
@@ -70,12 +73,13 @@ export function load(candidates: readonly string[]): NativeBinding {
 }
 
 function isBinding(value: unknown): value is NativeBinding {
-  return (
-    typeof value === 'object' &&
-    value !== null &&
-    'interfaceVersion' in value &&
-    value.interfaceVersion === INTERFACE_VERSION
-  );
+  return versionOf(value) === INTERFACE_VERSION;
+}
+
+function versionOf(value: unknown): unknown {
+  return typeof value === 'object' && value !== null && 'interfaceVersion' in value
+    ? value.interfaceVersion
+    : undefined;
 }
 
 /** The folder with our package.json: two levels up when installed, three when run from build/. */

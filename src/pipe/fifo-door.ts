@@ -6,7 +6,7 @@ import { randomBytes } from 'node:crypto';
 import { closeSync, lstatSync, readdirSync, readSync, writeSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { dirname } from 'node:path';
-import { errnoOf } from './errors.ts';
+import { errnoOf, type PipeError } from './errors.ts';
 import { claimFifo, failure, isSameFile, native, openReader, openWriter, unlinkIfThere } from './fifo.ts';
 import { type GoodbyeCode, goodbyeFrame } from './frames.ts';
 import { LaneStream, readingSocket } from './lane-stream.ts';
@@ -22,6 +22,8 @@ export interface NewLane {
   readonly stream: LaneStream;
   /** False when no listener can answer any more. */
   isListenerThere(): boolean;
+  /** Why there is no lane, when that is not that nobody listens. */
+  failure(): PipeError | undefined;
   /** The listener has answered, or will not: what was held only for the meeting is given back. */
   settle(): void;
 }
@@ -142,7 +144,7 @@ export function knock(paths: PipePaths): NewLane | undefined {
     }
     writeSync(door, `${GREETING}${lane.up.slice(-35, -3)}\n`);
     const isListenerThere = (): boolean => isSameFile(paths.door, door) && native().hasReaders(door) === 1;
-    return { stream, isListenerThere, settle };
+    return { stream, isListenerThere, failure: () => undefined, settle };
   } catch (thrown) {
     stream?.destroy();
     settle();

@@ -39,7 +39,14 @@ async function lane(t: TestContext, inbox: Inbox) {
   const [near, far] = await pair(t);
   const served: LaneServer[] = [];
   const gone = new Promise<void>((resolve) => {
-    const host = { inbox, instance: INSTANCE, maxMessageBytes: 1_000, refusal: () => undefined, gone: () => resolve(), isAlone: () => true };
+    const host = {
+      inbox,
+      instance: INSTANCE,
+      maxMessageBytes: 1_000,
+      refusal: () => undefined,
+      gone: () => resolve(),
+      isAlone: () => true,
+    };
     served.push(new LaneServer(host, new LaneStream(near, near)));
   });
   const frames: Frame[] = [];

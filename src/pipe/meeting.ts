@@ -3,7 +3,8 @@
 import { knock, type NewLane } from './fifo-door.ts';
 import type { GoodbyeCode } from './frames.ts';
 import { LaneClient, type LaneClientHost } from './lane-client.ts';
-import type { PipePaths } from './names.ts';
+import type { PipePlace } from './names.ts';
+import { connectTo } from './socket-door.ts';
 
 /** How often a sender that waits for its welcome looks whether the listener still lives. */
 const LOOK_EVERY_MS = 25;
@@ -11,17 +12,22 @@ const LOOK_EVERY_MS = 25;
 /**
  * Gives the lane; `absent` when no listener of ours is there; else why it lets nobody in. `isWanted` is
  * asked now and then: when it says no, the attempt ends as `absent`.
+ *
+ * @throws PipeError when the system does not let us try
  */
 export async function meet(
-  paths: PipePaths,
+  place: PipePlace,
   senderId: string,
   host: LaneClientHost,
   isWanted: () => boolean,
 ): Promise<LaneClient | GoodbyeCode | 'absent'> {
-  const lane = knock(paths);
+  const lane = place.kind === 'fifo' ? knock(place) : connectTo(place);
   if (lane === undefined) return 'absent';
   try {
-    return await welcome(lane, senderId, host, isWanted);
+    const met = await welcome(lane, senderId, host, isWanted);
+    const failure = met === 'absent' ? lane.failure() : undefined;
+    if (failure !== undefined) throw failure;
+    return met;
   } finally {
     lane.settle();
   }

@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { laneOfFile, lanePaths, pipePaths } from './names.ts';
+import { laneOfFile, lanePaths, pipePaths, pipePlace } from './names.ts';
 
 const ID = '00112233445566778899aabbccddeeff';
 const skip = process.platform === 'win32' ? 'paths of POSIX' : false;
 
 test('the files of a pipe are its name with a suffix, in the directory', { skip }, () => {
   assert.deepEqual(pipePaths('jobs', '/run/app'), {
+    kind: 'fifo',
     name: 'jobs',
     data: '/run/app/jobs',
     ack: '/run/app/jobs_ack',
@@ -36,5 +37,5 @@ test('the longest name leaves room for every suffix in the 255 bytes of a file n
 
 test('a name that is no text is refused', () => {
   for (const name of [undefined, null, 7, {}])
-    assert.throws(() => pipePaths(name, '/'), { code: 'USAGE_INVALID_NAME' });
+    assert.throws(() => pipePlace(name, '/'), { code: 'USAGE_INVALID_NAME' });
 });

@@ -7,7 +7,6 @@
 // - When its callback throws it never answers. The next of ours must not take a late answer for its own.
 // - How it reads: see original-post.ts.
 
-import { isUtf8 } from 'node:buffer';
 import { lstatSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -17,16 +16,13 @@ import { readAvailable } from './fifo-door.ts';
 import { readingSocket } from './lane-stream.ts';
 import { type NameLock, tryLock } from './lock.ts';
 import type { PipePaths } from './names.ts';
-import { encodeLine, LineSplitter, refusalOf } from './original-lines.ts';
+import { encodeForOriginal, LineSplitter, type OriginalResult, refusalOf } from './original-lines.ts';
 import { post } from './original-post.ts';
 
 /** How long we wait for the answer that is owed to a sender which was killed or gave up. */
 const UNSETTLED_GRACE_MS = 1_000;
 const POLL_MS = { first: 1, most: 10 };
 const MAX_ACK_LINE_BYTES = 64 * 1024;
-
-/** `absent`: nobody listens. `ours`: a listener of ours has come; use its door. */
-export type OriginalResult = 'done' | 'absent' | 'ours';
 
 /**
  * One message and its acknowledgement.
@@ -40,7 +36,7 @@ export async function exchangeWithOriginal(
   signal: AbortSignal,
 ): Promise<OriginalResult> {
   if (!isFifo(paths.data)) return 'absent';
-  const line = encodeForOriginal(paths, payload);
+  const line = encodeForOriginal(paths.name, payload);
   const lock = await acquire(paths, signal);
   if (lock === undefined) return 'ours';
   const answers = new AnswerReader(paths.ack);
@@ -68,23 +64,6 @@ export async function exchangeWithOriginal(
     answers.close();
     lock.release(settled);
   }
-}
-
-function encodeForOriginal(paths: PipePaths, payload: Buffer): Buffer {
-  const details = { pipe: paths.name, bytes: payload.length };
-  if (payload.length === 0) {
-    throw new PipeError(
-      'USAGE_INVALID_PAYLOAD',
-      'a listener of the original package never acknowledges an empty message',
-      { details },
-    );
-  }
-  if (!isUtf8(payload)) {
-    throw new PipeError('USAGE_INVALID_PAYLOAD', 'a listener of the original package takes UTF-8 text only', {
-      details,
-    });
-  }
-  return encodeLine(payload);
 }
 
 function isFifo(path: string): boolean {

@@ -2,6 +2,10 @@
 // acknowledgement, base64 of `ACK`.
 
 import { isUtf8 } from 'node:buffer';
+import { PipeError } from './errors.ts';
+
+/** `absent`: nobody listens. `ours`: a listener of ours has come; use its door. */
+export type OriginalResult = 'done' | 'absent' | 'ours';
 
 const NEWLINE = 0x0a;
 const BASE64 = /^[A-Za-z0-9+/]*={0,2}$/;
@@ -9,6 +13,24 @@ const ACK = 'ACK';
 
 export function encodeLine(payload: Buffer): Buffer {
   return Buffer.from(`${payload.toString('base64')}\n`, 'latin1');
+}
+
+/** @throws PipeError `USAGE_INVALID_PAYLOAD` for what that listener cannot acknowledge or read. */
+export function encodeForOriginal(pipe: string, payload: Buffer): Buffer {
+  const details = { pipe, bytes: payload.length };
+  if (payload.length === 0) {
+    throw new PipeError(
+      'USAGE_INVALID_PAYLOAD',
+      'a listener of the original package never acknowledges an empty message',
+      { details },
+    );
+  }
+  if (!isUtf8(payload)) {
+    throw new PipeError('USAGE_INVALID_PAYLOAD', 'a listener of the original package takes UTF-8 text only', {
+      details,
+    });
+  }
+  return encodeLine(payload);
 }
 
 export const ACK_LINE: Buffer = encodeLine(Buffer.from(ACK));

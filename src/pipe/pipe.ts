@@ -6,7 +6,7 @@ import { PipeError } from './errors.ts';
 import { type Incoming, Inbox } from './inbox.ts';
 import { Listener } from './listener.ts';
 import { MessageQueue } from './message-queue.ts';
-import { type PipePaths, pipePaths } from './names.ts';
+import { type PipePlace, pipePlace } from './names.ts';
 import {
   type PipeFormat,
   type PipeMessage,
@@ -45,7 +45,7 @@ export class Pipe<F extends PipeFormat = 'text'> {
   readonly directory: string;
   /** Resolves when the listener has stopped and everything it had is given back, to the reason why. */
   readonly closed: Promise<PipeStopReason>;
-  readonly #paths: PipePaths;
+  readonly #place: PipePlace;
   readonly #options: ResolvedPipeOptions;
   readonly #queue: MessageQueue<PipeMessage<F>> | undefined;
   readonly #inbox: Inbox;
@@ -67,7 +67,7 @@ export class Pipe<F extends PipeFormat = 'text'> {
     if (callback !== undefined && typeof callback !== 'function')
       throw invalidOption('callback', callback, 'a function');
     this.#options = resolvePipeOptions(options);
-    this.#paths = pipePaths(name, this.#options.directory);
+    this.#place = pipePlace(name, this.#options.directory);
     this.name = name;
     this.directory = this.#options.directory;
     this.closed = new Promise((resolve) => (this.#resolveClosed = resolve));
@@ -81,6 +81,11 @@ export class Pipe<F extends PipeFormat = 'text'> {
       onResult: (result) => this.#respond(result),
       onStop: (reason) => this.#shutDown(reason),
     });
+  }
+
+  /** Where senders find it: the path of its FIFO; on Windows `\\\\.\\pipe\\` and the name. */
+  get path(): string {
+    return this.#place.data;
   }
 
   /** True from `listen` until the listener stops. */
@@ -104,7 +109,7 @@ export class Pipe<F extends PipeFormat = 'text'> {
     const { signal } = this.#options;
     if (signal?.aborted === true) throw abortOf(signal);
     if (this.#stopped !== undefined) throw this.#closedError();
-    this.#opening ??= Listener.open(this.#paths, this.#options, this.#inbox);
+    this.#opening ??= Listener.open(this.#place, this.#options, this.#inbox);
     const listener = await this.#opening.catch((thrown: unknown) => {
       this.#opening = undefined;
       throw thrown;

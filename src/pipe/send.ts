@@ -1,7 +1,7 @@
 // `send`: one call, nothing to open or close.
 
 import { PipeError } from './errors.ts';
-import { pipePaths } from './names.ts';
+import { pipePlace } from './names.ts';
 import { Pipe } from './pipe.ts';
 import type { PipeFormat } from './pipe-options.ts';
 import { PipeSender, type SendOptions } from './sender.ts';
@@ -42,7 +42,7 @@ export async function send(
   const { directory: given, ...sendOptions } = options;
   const directory = given ?? (pipe instanceof Pipe ? pipe.directory : process.cwd());
   const name = pipe instanceof Pipe ? pipe.name : pipe;
-  const key = pipePaths(name, directory).data;
+  const key = pipePlace(name, directory).data;
   const entry = shared.get(key) ?? share(key, new PipeSender(name, { directory }));
   entry.users += 1;
   try {

@@ -8,7 +8,8 @@ import { abortOf, Exchange } from './exchange.ts';
 import { type FailureCode, type GoodbyeCode, MAX_ID_BYTES } from './frames.ts';
 import { LaneClient, type LaneClientHost } from './lane-client.ts';
 import { meet } from './meeting.ts';
-import { type PipePaths, pipePaths } from './names.ts';
+import { type PipePlace, pipePlace } from './names.ts';
+import { exchangeAtAddress } from './original-address.ts';
 import { exchangeWithOriginal } from './original-client.ts';
 
 /** Options of one `send`. */
@@ -58,7 +59,7 @@ const BACKOFF_MS = { first: 5, most: 100 };
  * ```
  */
 export class PipeSender {
-  readonly #paths: PipePaths;
+  readonly #place: PipePlace;
   readonly #defaults: { readonly timeout: number; readonly maxAttempts: number };
   readonly #id = randomBytes(16).toString('hex');
   readonly #host: LaneClientHost;
@@ -76,7 +77,7 @@ export class PipeSender {
    */
   constructor(name: string, options: PipeSenderOptions = {}) {
     knownOptions('PipeSender', options, ['directory', 'timeout', 'maxAttempts']);
-    this.#paths = pipePaths(name, stringOption('directory', options.directory, process.cwd()));
+    this.#place = pipePlace(name, stringOption('directory', options.directory, process.cwd()));
     this.#defaults = {
       timeout: integerOption('timeout', options.timeout, TIMEOUT),
       maxAttempts: integerOption('maxAttempts', options.maxAttempts, ATTEMPTS),
@@ -131,7 +132,7 @@ export class PipeSender {
     const { signal } = options;
     if (signal?.aborted === true) throw abortOf(signal);
     if (this.#isClosed)
-      throw new PipeError('USAGE_CLOSED', 'the sender is closed', { details: { pipe: this.#paths.name } });
+      throw new PipeError('USAGE_CLOSED', 'the sender is closed', { details: { pipe: this.#place.name } });
     // The listener may have ended since the last message without our having read that: look for the next one then.
     if (this.#open.size === 0 && this.#lane?.isWhole() === false) this.#lane.abandon();
     this.#lastSeq = (this.#lastSeq + 1) >>> 0;
@@ -228,7 +229,7 @@ export class PipeSender {
   async #findRoute(): Promise<void> {
     for (let waitMs = BACKOFF_MS.first; this.#open.size > 0; ) {
       try {
-        const met = await meet(this.#paths, this.#id, this.#host, () => this.#open.size > 0);
+        const met = await meet(this.#place, this.#id, this.#host, () => this.#open.size > 0);
         if (met instanceof LaneClient) return;
         const result = met === 'absent' ? await this.#tryOriginal() : met;
         if (result === 'again') continue;
@@ -257,7 +258,11 @@ export class PipeSender {
     const [exchange] = this.#open.values();
     if (exchange === undefined || exchange.sentTo !== undefined) return 'absent';
     try {
-      const result = await exchangeWithOriginal(this.#paths, exchange.payload, exchange.signal);
+      const { payload, signal } = exchange;
+      const place = this.#place;
+      const result = await (place.kind === 'fifo'
+        ? exchangeWithOriginal(place, payload, signal)
+        : exchangeAtAddress(place, payload, signal));
       if (result === 'absent') return 'absent';
       if (result === 'done') exchange.succeed();
     } catch (thrown) {
@@ -270,7 +275,7 @@ export class PipeSender {
     for (const exchange of this.#open.values()) {
       if (exchange.sentTo !== undefined) exchange.fail(this.#lost());
       else if (why === 'absent')
-        this.#missed(exchange, 'NETWORK_CONNECT_FAILED', `nobody listens on ${this.#paths.data}`);
+        this.#missed(exchange, 'NETWORK_CONNECT_FAILED', `nobody listens on ${this.#place.data}`);
       else this.#missed(exchange, why, 'the listener takes no more senders');
     }
   }
@@ -280,7 +285,7 @@ export class PipeSender {
   }
 
   #error(code: ConstructorParameters<typeof PipeError>[0], text: string): PipeError {
-    return new PipeError(code, text, { details: { pipe: this.#paths.name, path: this.#paths.data } });
+    return new PipeError(code, text, { details: { pipe: this.#place.name, path: this.#place.data } });
   }
 }
 

@@ -1,12 +1,16 @@
 // A process that sends or listens on a named pipe, driven by its parent over Node's own IPC channel.
 
+import { join } from 'node:path';
 import { Pipe, PipeSender } from '../../src/pipe/index.ts';
+import { system } from '../../src/pipe/system.ts';
 
 /** What the parent asks for, in the environment. */
 export interface PipeWorkerOrder {
   readonly role: 'listen' | 'send';
   readonly name: string;
   readonly directory: string;
+  /** Sockets in that directory in place of FIFOs, as on Windows. */
+  readonly sockets?: boolean;
   /** For a sender: the messages, sent `width` at a time; what stands before `|` is the id. */
   readonly messages?: readonly string[];
   readonly width?: number;
@@ -51,5 +55,6 @@ async function send({ name, directory, messages = [], width = 1, longBytes = 0 }
 }
 
 const order = JSON.parse(process.env['PIPE_WORKER'] ?? '{}') as PipeWorkerOrder;
+if (order.sockets === true) system.addressOf = (name) => join(order.directory, name);
 await (order.role === 'listen' ? listen(order) : send(order));
 if (order.role === 'send') process.disconnect();

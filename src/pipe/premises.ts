@@ -1,0 +1,98 @@
+// What a listener occupies so that it is found: FIFOs and a lock on POSIX, one address on Windows.
+
+import { FifoDoor, sweepLanes } from './fifo-door.ts';
+import { PipeError } from './errors.ts';
+import type { Inbox } from './inbox.ts';
+import type { LaneStream } from './lane-stream.ts';
+import { type NameLock, tryLock } from './lock.ts';
+import type { PipePaths, PipePlace } from './names.ts';
+import { OriginalServer, refuseForeignListener } from './original-server.ts';
+import type { ResolvedPipeOptions } from './pipe-options.ts';
+import { SocketDoor } from './socket-door.ts';
+
+export interface Premises {
+  /** Whether being found there keeps the process alive. */
+  setRef(on: boolean): void;
+  /** Nobody finds the place any more, who came before is told, and everything is given back. */
+  close(): Promise<void>;
+}
+
+/**
+ * @throws PipeError `NETWORK_LISTEN_FAILED` somebody listens there · `NETWORK_PERMISSION` ·
+ * `NETWORK_PATH_OCCUPIED` one of the files is no FIFO
+ * @throws IPCError `SYSTEM_NO_ADDON`
+ */
+export function occupy(
+  place: PipePlace,
+  options: ResolvedPipeOptions,
+  inbox: Inbox,
+  accept: (stream: LaneStream) => void,
+): Promise<Premises> {
+  return place.kind === 'fifo'
+    ? FifoPremises.open(place, options, inbox, accept)
+    : SocketDoor.open(place, options.mode, accept);
+}
+
+/** The door for senders of ours and the two FIFOs for those of the original package, under one lock. */
+class FifoPremises implements Premises {
+  readonly #paths: PipePaths;
+  readonly #lock: NameLock;
+  readonly #door: FifoDoor;
+  readonly #originals: OriginalServer;
+
+  private constructor(
+    paths: PipePaths,
+    options: ResolvedPipeOptions,
+    lock: NameLock,
+    inbox: Inbox,
+    accept: (stream: LaneStream) => void,
+  ) {
+    this.#paths = paths;
+    this.#lock = lock;
+    // The door first: a sender of ours that finds no door takes whoever reads the data FIFO for the original.
+    this.#door = new FifoDoor(paths, options.mode, options.bufferBytes, accept);
+    try {
+      this.#originals = new OriginalServer(paths, options.mode, options.maxMessageBytes, inbox);
+    } catch (thrown) {
+      this.#door.hide();
+      this.#door.close('REMOTE_CLOSED');
+      throw thrown;
+    }
+  }
+
+  static async open(
+    paths: PipePaths,
+    options: ResolvedPipeOptions,
+    inbox: Inbox,
+    accept: (stream: LaneStream) => void,
+  ): Promise<FifoPremises> {
+    const lock = tryLock(paths.lock, options.mode & 0o666);
+    if (lock === undefined) {
+      throw new PipeError('NETWORK_LISTEN_FAILED', `somebody listens on ${paths.data}`, {
+        details: { path: paths.data },
+      });
+    }
+    try {
+      await refuseForeignListener(paths);
+      sweepLanes(paths);
+      lock.markSettled();
+      return new FifoPremises(paths, options, lock, inbox, accept);
+    } catch (thrown) {
+      lock.release(true);
+      throw thrown;
+    }
+  }
+
+  setRef(on: boolean): void {
+    this.#door.setRef(on);
+    this.#originals.setRef(on);
+  }
+
+  async close(): Promise<void> {
+    await this.#originals.close();
+    this.#door.hide();
+    this.#door.close('REMOTE_CLOSED');
+    sweepLanes(this.#paths);
+    this.#lock.release(true);
+  }
+}
