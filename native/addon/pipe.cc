@@ -47,7 +47,7 @@ napi_value try_lock(napi_env env, napi_callback_info info) {
   return integer(env, rc == 0 ? 0 : -errno);
 }
 
-/** bytesQueued(fd): what was written to the pipe and not yet read, asked at either end. */
+/** bytesQueued(fd): what was written to the pipe and not yet read, asked at a reading end: macOS tells no other. */
 napi_value bytes_queued(napi_env env, napi_callback_info info) {
   Arguments<1> args(env, info);
   int count = 0;

@@ -5,7 +5,7 @@ export interface PipeNative {
   mkfifo(path: string, mode: number): number;
   /** Takes an exclusive lock on the open file without waiting; closing the descriptor gives it back. */
   tryLock(fd: number): number;
-  /** Bytes that were written to the pipe and not yet read. */
+  /** Bytes that were written to the pipe and not yet read; asked at a reading end. */
   bytesQueued(fd: number): number;
   /** 1 when somebody has the pipe open for reading, else 0; asked at a writing end. */
   hasReaders(fd: number): number;

@@ -23,8 +23,8 @@ const IN_USE_WITHIN_MS = 2_000;
 /** How long it may be between finding the file and waiting in it; twice as long with each try. */
 const ARRIVAL_GRACE_MS = 20;
 const POLL_MS = 1;
-/** What the kernel writes in one piece, and the listener reads in one piece. */
-const ALWAYS_WHOLE_BYTES = 4096;
+/** What the kernel writes in one piece, and the listener reads in one piece: PIPE_BUF. */
+const ALWAYS_WHOLE_BYTES = process.platform === 'linux' ? 4096 : 512;
 
 /** Writes the line. False when nobody listens. `recover`: a sender before us was killed in the middle of this. */
 export async function post(paths: PipePaths, line: Buffer, recover: boolean, signal: AbortSignal): Promise<boolean> {

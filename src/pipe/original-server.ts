@@ -125,17 +125,30 @@ export class OriginalServer {
       return;
     }
     // Whom we saw reading may be the sender before, not gone yet; the one that is meant is about to come.
-    await this.#until(() => native().bytesQueued(this.#ackFd) <= 0);
+    await this.#until(() => this.#unreadBytes() === 0);
     this.#discardUnread();
   }
 
   /** An answer whose sender was killed would be taken by the next one for its own. */
   #discardUnread(): void {
-    if (native().bytesQueued(this.#ackFd) <= 0) return;
+    this.#asReader((fd) => {
+      if (native().bytesQueued(fd) > 0) readAvailable(fd, Buffer.allocUnsafe(READ_BYTES));
+    });
+  }
+
+  #unreadBytes(): number {
+    return this.#asReader((fd) => Math.max(0, native().bytesQueued(fd))) ?? 0;
+  }
+
+  /** Not every system tells the writing end how much is unread, so we are a reader for as long as we ask. */
+  #asReader<T>(ask: (fd: number) => T): T | undefined {
     const fd = openReader(this.#paths.ack);
-    if (fd === undefined) return;
-    readAvailable(fd, Buffer.allocUnsafe(READ_BYTES));
-    closeSync(fd);
+    if (fd === undefined) return undefined;
+    try {
+      return ask(fd);
+    } finally {
+      closeSync(fd);
+    }
   }
 
   /** A FIFO tells nobody when its other end comes or goes, so we look: a few times at once, then each millisecond. */
