@@ -78,10 +78,14 @@ class Channel {
   Status receive_view(const uint8_t*& place, Message& message, uint64_t& ticket);
   void release_view(uint64_t ticket);
   bool has_views() const { return !views_.empty(); }
+  /** Before many are received: gives a sender that is at work a moment to write more. */
+  void gather();
   /** Tells senders how far this receiver is. */
   void publish_cursor();
   Status rejoin();
   bool data_waiting() const;
+  /** Whether all that was there at the last look has been taken. */
+  bool caught_up() const { return cursor_ == cached_head_; }
 
   // gate.cc
   /** Says that this handle's bell is to be rung; true when there is something already. */
@@ -125,7 +129,7 @@ class Channel {
   Status join(bool with_history);
   bool evict_if_dead(uint32_t slot);
   void mourn();
-  uint64_t slowest_cursor();
+  uint64_t slowest_cursor() const;
 
   // send.cc
   Status make_room(uint64_t need, uint64_t& position);
@@ -139,7 +143,6 @@ class Channel {
   void publish(uint64_t position, uint64_t sequence, uint64_t last_start);
   Status send_one(Outgoing& out);
   Status send_chunks(Outgoing& out, bool whole);
-  void notify(Gate& gate, bool after_data);
 
   // receive.cc
   Status peek(RecordHeader& header, uint64_t& size);
@@ -155,6 +158,11 @@ class Channel {
   uint64_t history_start(uint64_t count, uint64_t& sequence) const;
 
   // gate.cc
+  enum class Fence { needed, made };
+  void notify_data(Fence fence);
+  void notify_space();
+  void notify_presence();
+  void wake(Gate& gate, bool after_data);
   Gate& gate_of(Wait what) const;
   bool ready(Wait what) const;
   bool presence_changed();
@@ -174,6 +182,7 @@ class Channel {
   uint64_t mask_ = 0, capacity_ = 0, inline_limit_ = 0, chunk_limit_ = 0;
   uint32_t slot_ = 0, generation_ = 0, role_ = 0;
   bool claimed_ = false, produces_ = false, echo_ = false, drops_ = false, joined_ = false, latest_ = false, heir_ = false;
+  bool keeps_tail_ = false;
 
   // sender
   uint64_t min_cursor_ = 0, loan_bytes_ = 0, loan_position_ = 0, last_probe_ns_ = 0, stuck_at_ = UINT64_MAX, sent_ = 0;
@@ -185,6 +194,7 @@ class Channel {
   std::vector<Assembly> assemblies_;
   uint8_t* large_ = nullptr;
   uint64_t large_bytes_ = 0;
+  uint64_t gather_ns_ = 0;
 
   // bells
   int bell_ = -1;

@@ -18,6 +18,16 @@ inline void copy_contested(uint8_t* to, const uint8_t* from, uint64_t bytes) {
 inline void copy_contested(uint8_t* to, const uint8_t* from, uint64_t bytes) { std::memcpy(to, from, bytes); }
 #endif
 
+/** The line will be written soon: fetch it as our own now. */
+inline void prefetch_for_write(const uint8_t* at) {
+#if defined(__x86_64__) || defined(__i386__)
+  // The builtin would fetch it to read, and the write would have to ask for it again.
+  asm volatile("prefetchw %0" : : "m"(*at));
+#else
+  __builtin_prefetch(at, 1);
+#endif
+}
+
 inline void copy_bytes(uint8_t* to, const uint8_t* from, uint64_t bytes, bool contested) {
   if (contested) copy_contested(to, from, bytes);
   else std::memcpy(to, from, bytes);

@@ -7,6 +7,8 @@
 namespace isthmus {
 namespace {
 constexpr int kSpinRounds = 16;
+/** However busy the machine, a spin ends after so long: the event loop has other things to do. */
+constexpr uint64_t kLongestSpinNs = 1000000;
 }
 
 Gate& Channel::gate_of(Wait what) const {
@@ -32,15 +34,20 @@ bool Channel::ready(Wait what) const {
 }
 
 bool Channel::spin(Wait what, uint64_t ns) {
-  const uint64_t end = platform::now_ns() + ns;
+  const uint64_t began = platform::now_ns();
+  uint64_t spent = 0, since = began;
   do {
     for (int i = 0; i < kSpinRounds; i++) {
       if (ready(what)) return true;
       for (int k = 0; k < 16; k++) platform::pause_processor();
     }
+    // The time that others have while we give way is not ours: a spin that ends because they had it would
+    // send a receiver to sleep just when the sender has begun to work.
+    spent += platform::now_ns() - since;
     // Without giving way a receiver that spins takes the processor from the sender it waits for.
     platform::yield_processor();
-  } while (platform::now_ns() < end);
+    since = platform::now_ns();
+  } while (spent < ns && since - began < kLongestSpinNs);
   return ready(what);
 }
 
@@ -78,10 +85,43 @@ void Channel::disarm(Wait what) {
   gate_of(what).armed[slot_ / 64].fetch_and(~(1ull << (slot_ % 64)), std::memory_order_relaxed);
 }
 
-void Channel::notify(Gate& gate, bool after_data) {
+/** `made`: the exchange of unlock came just before, which on x86 is a full fence already. */
+void Channel::notify_data(Fence fence) {
+#if defined(__x86_64__) || defined(__i386__) || defined(_M_X64)
+  const bool made = fence == Fence::made;
+#else
+  const bool made = false;
+  (void)fence;
+#endif
   // Pairs with the fences of wait and arm.
+  if (made) std::atomic_signal_fence(std::memory_order_seq_cst);
+  else std::atomic_thread_fence(std::memory_order_seq_cst);
+  Gate& gate = region()->data;
+  if (gate.flags.load(std::memory_order_relaxed) != 0) wake(gate, true);
+}
+
+/**
+ * Called when the cursor was published. Senders are woken when half of the ring is free: then they have
+ * something to do for as long as waking them takes, and any record finds its place. Of two receivers that
+ * move at the same time at least one sees where both are.
+ */
+void Channel::notify_space() {
   std::atomic_thread_fence(std::memory_order_seq_cst);
+  Gate& gate = region()->space;
   if (gate.flags.load(std::memory_order_relaxed) == 0) return;
+  const uint64_t head = region()->heads.head.load(std::memory_order_relaxed);
+  const uint64_t slowest = slowest_cursor();
+  if (slowest < head && head - slowest > capacity_ / 2) return;
+  wake(gate, false);
+}
+
+void Channel::notify_presence() {
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+  Gate& gate = region()->presence;
+  if (gate.flags.load(std::memory_order_relaxed) != 0) wake(gate, false);
+}
+
+void Channel::wake(Gate& gate, bool after_data) {
   uint32_t flags = gate.flags.exchange(0, std::memory_order_seq_cst);
   if (after_data) FAULT("send.before-wake");
   else FAULT("receive.before-wake");

@@ -11,7 +11,7 @@
 namespace isthmus {
 
 constexpr uint64_t kMagic = 0x53554d4854534949ull;
-constexpr uint32_t kLayoutVersion = 1;
+constexpr uint32_t kLayoutVersion = 2;
 constexpr uint32_t kMaxPeers = 1024;
 constexpr uint64_t kMaxMessageBytes = 1ull << 30;
 constexpr uint64_t kMinCapacity = 1ull << 12;

@@ -64,6 +64,7 @@ Status Channel::lock(uint64_t timeout_ns) {
 
 void Channel::unlock() {
   std::atomic<uint32_t>& word = region()->lock.word.value;
+  // An exchange in any case: on x86 notify_data relies on it for its fence.
   uint32_t was = word.exchange(0, std::memory_order_release);
   if (was & kWaiters) {
     FAULT("lock.before-wake");

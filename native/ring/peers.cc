@@ -49,6 +49,7 @@ Status Channel::open(const RegionOptions& region_options, const HandleOptions& o
   chunk_limit_ = chunk - sizeof(RecordHeader) - sizeof(ChunkHeader);
   drops_ = constants().policy != kBlock;
   latest_ = constants().latest != 0;
+  keeps_tail_ = drops_ || constants().history > 0;
   echo_ = options.echo;
   role_ = options.role;
   if ((role_ & kSender) && constants().type == kRoute) {
@@ -115,7 +116,7 @@ Status Channel::join(bool with_history) {
   unlock();
   // Nobody else will find the one whose slot this was.
   if (heir_) mourn();
-  else notify(r->presence, false);
+  else notify_presence();
   heir_ = false;
   return kOk;
 }
@@ -172,9 +173,8 @@ void Channel::mourn() {
   Region* r = region();
   FAULT("evict.mourning");
   rouse(r->data, r->heads.head.load(std::memory_order_relaxed));
-  notify(r->space, false);
   rouse(r->space, UINT64_MAX);
-  notify(r->presence, false);
+  notify_presence();
 }
 
 int Channel::evict_dead() {
@@ -222,7 +222,7 @@ std::vector<PeerInfo> Channel::peers() {
   return found;
 }
 
-uint64_t Channel::slowest_cursor() {
+uint64_t Channel::slowest_cursor() const {
   Region* r = region();
   uint64_t slowest = UINT64_MAX;
   const uint32_t used = r->registry.slots_used.load(std::memory_order_acquire);
@@ -251,8 +251,8 @@ void Channel::close() {
     disarm(Wait::presence);
     if (bell_inode_ != 0) platform::remove_file(file_.bell_path(slot_));
     FAULT("leave.bell");
-    notify(r->space, false);
-    notify(r->presence, false);
+    notify_space();
+    notify_presence();
     claimed_ = false;
     platform::unlock_byte(file_.fd(), kPeerByte + slot_);
   }

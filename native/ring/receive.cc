@@ -11,6 +11,9 @@ namespace isthmus {
 namespace {
 constexpr int kOverrunTurns = 1000;
 constexpr uint64_t kFirstRoom = 1 << 20;
+constexpr uint64_t kFirstGatherNs = 250;
+constexpr uint64_t kLongestGatherNs = 2000;
+constexpr uint64_t kGathered = 4096;
 }  // namespace
 
 bool Channel::is_own(uint32_t tag) const {
@@ -56,6 +59,30 @@ Status Channel::peek(RecordHeader& header, uint64_t& size) {
   return kEmpty;
 }
 
+/**
+ * A receiver that is faster than its sender and looks all the time takes the line of `head` away from it for
+ * every single message. When more than one message has come since the last look and there are still few,
+ * it looks away for a moment. One message alone, as when two ask and answer, is never held up.
+ */
+void Channel::gather() {
+  const uint64_t waiting = region()->heads.head.load(std::memory_order_acquire) - cursor_;
+  if (waiting >= kGathered || waiting < 2 * sizeof(RecordHeader)) {
+    if (waiting > 0) gather_ns_ = 0;
+    return;
+  }
+  const uint8_t* at = file_.data() + offset_of(cursor_);
+  // No more than a hint: what stands there is checked when it is read.
+  const uint64_t first = record_bytes(static_cast<uint32_t>(__atomic_load_n(reinterpret_cast<const uint64_t*>(at), __ATOMIC_RELAXED)));
+  if (waiting <= first) {
+    gather_ns_ = 0;
+    return;
+  }
+  gather_ns_ = gather_ns_ == 0 ? kFirstGatherNs : gather_ns_ < kLongestGatherNs ? gather_ns_ * 2 : gather_ns_;
+  const uint64_t until = platform::now_ns() + gather_ns_;
+  do platform::pause_processor();
+  while (platform::now_ns() < until);
+}
+
 void Channel::publish_cursor() {
   uint64_t target = cursor_;
   if (!views_.empty()) target = views_.front().start;
@@ -64,7 +91,7 @@ void Channel::publish_cursor() {
   published_ = target;
   // release: pairs with the acquire of slowest_cursor; our copies are made before the place is used again.
   peer(slot_).cursor.store(target, std::memory_order_release);
-  notify(region()->space, false);
+  notify_space();
 }
 
 void Channel::advance(uint64_t size) {

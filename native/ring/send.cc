@@ -9,6 +9,8 @@
 namespace isthmus {
 namespace {
 constexpr uint64_t kProbeNs = 10 * 1000000;
+/** So far ahead of what is written the ring is fetched from the receivers' caches. */
+constexpr uint64_t kPrefetchBytes = 1024;
 }
 
 const Commit* Channel::commit_in_force() const {
@@ -157,19 +159,21 @@ Status Channel::make_room(uint64_t need, uint64_t& position) {
   const uint64_t pad = offset + need > capacity_ ? capacity_ - offset : 0;
   const uint64_t end = position + pad + need;
   const uint64_t limit = end > capacity_ ? end - capacity_ : 0;
-  if (limit > r->heads.tail.load(std::memory_order_relaxed)) {
+  if (limit > 0) {
     if (constants().policy != kDropOldest) {
       const uint32_t joins = r->registry.joins.load(std::memory_order_acquire);
       if (joins != seen_joins_ || min_cursor_ < limit) {
         seen_joins_ = joins;
         if (!all_have_read(limit)) return kFull;
       }
-      if (r->heads.blocked_since_ns.load(std::memory_order_relaxed) != 0) {
+      if (drops_ && r->heads.blocked_since_ns.load(std::memory_order_relaxed) != 0) {
         r->heads.blocked_since_ns.store(0, std::memory_order_relaxed);
       }
     }
-    Status status = advance_tail(limit);
-    if (status != kOk) return status;
+    if (keeps_tail_) {
+      Status status = advance_tail(limit);
+      if (status != kOk) return status;
+    }
   }
   FAULT("send.room");
   if (pad != 0) {
@@ -191,6 +195,7 @@ Status Channel::send_one(Outgoing& out) {
   if (status != kOk) return status;
   put_record(position, kData, out.bytes, sequence);
   FAULT("send.header");
+  prefetch_for_write(file_.data() + offset_of(position + kPrefetchBytes));
   copy_bytes(file_.data() + offset_of(position) + sizeof(RecordHeader), out.data, out.bytes, drops_);
   FAULT("send.payload");
   publish(position + size, sequence + 1, position);
@@ -247,7 +252,7 @@ Status Channel::send(Outgoing& out, uint64_t lock_ns, bool whole) {
     unlock();
     FAULT("send.unlocked");
     if (status != kOk) return status;
-    notify(region()->data, true);
+    notify_data(Fence::made);
   } while (out.offset < out.bytes);
   return kOk;
 }
@@ -288,14 +293,14 @@ Status Channel::send_batch(const uint8_t* slab, uint64_t bytes, uint64_t lock_ns
     if (position - published >= capacity_ / 16) {
       publish(position, sequence, last_start);
       published = position;
-      notify(region()->data, true);
+      notify_data(Fence::needed);
     }
   }
   if (position != published) publish(position, sequence, last_start);
   unlock();
   FAULT("send.unlocked");
   sent_ += sent;
-  if (sent > 0) notify(region()->data, true);
+  if (sent > 0) notify_data(Fence::made);
   return status;
 }
 
@@ -327,7 +332,7 @@ Status Channel::commit_loan(uint64_t bytes) {
   unlock();
   loan_bytes_ = 0;
   sent_++;
-  notify(region()->data, true);
+  notify_data(Fence::made);
   return kOk;
 }
 
