@@ -3,6 +3,7 @@
 
 import { Applications } from '../broker/applications.ts';
 import type { Outlet } from '../broker/channel.ts';
+import type { PayloadCodec } from '../protocol/payload.ts';
 import type { ServerBroker, ServerConnection } from './model.ts';
 import type { ServerSettings } from './options.ts';
 import { ServerStats } from './stats.ts';
@@ -61,6 +62,11 @@ export class Context {
   /** To be called every now and then: the system's clock may be set anew while the monotonic one goes on. */
   setClock(): void {
     this.#epochOffsetMs = Date.now() - this.clock();
+  }
+
+  /** How objects travel where it is not JSON. */
+  get codec(): PayloadCodec | undefined {
+    return this.settings.codec;
   }
 
   keepTime(): void {

@@ -1,10 +1,11 @@
 // What clients ask for meets the broker here, whatever protocol they speak. Publishes and requests have
 // files of their own; here subscriptions come and go, and connections with all that they hold.
 
-import { type IPCError, toError } from '../base/errors.ts';
+import { IPCError, toError } from '../base/errors.ts';
 import type { Subscribed } from '../broker/channel.ts';
 import type { PresenceEvent } from '../broker/presence.ts';
 import type { Will } from '../broker/types.ts';
+import { checkChannelName } from '../protocol/names.ts';
 import { encodePayload } from '../protocol/payload.ts';
 import type { SubscribeFields, WillFields } from './control-fields.ts';
 import { Context, type Surroundings } from './context.ts';
@@ -96,6 +97,32 @@ export class Hub {
     peer.application.unserve(channelId, peer);
   }
 
+  /** False when the connection is gone or going. */
+  notify(peer: ServerConnection, channelId: string, payload: unknown): boolean {
+    try {
+      peer.notify(channelId, payload);
+      return true;
+    } catch (thrown) {
+      if (thrown instanceof IPCError && thrown.code === 'USAGE_CLOSED') return false;
+      throw thrown;
+    }
+  }
+
+  /** Tells all connections of the application. What is wrong with the notification itself is thrown before anybody was told. */
+  broadcast(application: ServerApplication, channelId: string, payload: unknown): number {
+    checkChannelName(channelId);
+    encodePayload(payload, this.context.settings.codec);
+    let told = 0;
+    for (const peer of application.presence.connections()) {
+      try {
+        if (this.notify(peer, channelId, payload)) told += 1;
+      } catch (thrown) {
+        this.#untold(peer, toError(thrown));
+      }
+    }
+    return told;
+  }
+
   joined(peer: Peer, will: WillFields | undefined): void {
     const { id, name, identity, application } = peer;
     const event = application.join(peer, { connectionId: id, name, identity }, this.context.now());
@@ -121,6 +148,11 @@ export class Hub {
     const channel = this.publishing.channelToPublish(peer.application, will.channel);
     const message = this.publishing.publication(channel, will.content, will.payload);
     peer.application.presence.setWill(peer, { channelId: will.channel, message });
+  }
+
+  #untold(peer: ServerConnection, error: Error): void {
+    if (error instanceof IPCError && error.code === 'LIMIT_OUTBOX') this.context.stats.slowConsumers += 1;
+    else this.context.report(error, peer);
   }
 
   /** Its channel may have been given up as idle since, and its number with it. */

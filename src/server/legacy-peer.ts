@@ -6,6 +6,7 @@ import { Outflow, type OutflowOptions } from '../connection/outflow.ts';
 import { FrameCutter } from '../protocol/frame.ts';
 import { decodeLegacy, encodeLegacy, type LegacyMessage } from '../protocol/legacy-json.ts';
 import type { Message } from '../protocol/messages.ts';
+import { checkChannelName } from '../protocol/names.ts';
 import { FROM_OLD } from '../protocol/old-payload.ts';
 import type { Wire } from '../transports/wire.ts';
 import type { Context } from './context.ts';
@@ -44,7 +45,7 @@ export class LegacyPeer extends BasePeer implements LegacyReceiver, Owed {
   #held: Uint8Array[] = [];
 
   constructor(hub: Hub, wire: Wire, options: OutflowOptions, facts: PeerFacts) {
-    super(facts, wire.peer, 'json');
+    super(facts, wire.peer, 'json', hub.context.settings.outboxBytesMax);
     this.#hub = hub;
     this.#context = hub.context;
     this.#wire = wire;
@@ -273,6 +274,8 @@ export class LegacyPeer extends BasePeer implements LegacyReceiver, Owed {
 
   override notify(channelId: string, payload: unknown): void {
     if (this.#closed) throw ipcError('USAGE_CLOSED', `connection ${this.id} is closed`);
+    checkChannelName(channelId);
+    this.checkBacklog();
     this.say('notification', channelId, payload, null);
   }
 
@@ -300,7 +303,7 @@ export class LegacyPeer extends BasePeer implements LegacyReceiver, Owed {
   override respond(request: IncomingMessage, content: number, bytes: Uint8Array): void {
     let payload: unknown;
     try {
-      payload = legacyPayload(content, bytes);
+      payload = legacyPayload(content, bytes, this.#context.codec);
     } catch (thrown) {
       // A worker on the native protocol may answer with what the old one cannot carry.
       this.fail(request, asIpcError(thrown));

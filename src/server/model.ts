@@ -46,16 +46,19 @@ export interface ServerConnection {
   readonly lastActivity: number;
   readonly bytesIn: number;
   readonly bytesOut: number;
-  /** Bytes for this client which the system has not taken. */
+  /** Bytes for this client which the system has not taken; beyond `outboxBytesMax` it is told nothing more. */
   readonly waitingBytes: number;
   /** Bytes that wait in the outboxes of its subscriptions. */
   readonly outboxBytes: number;
 
-  /** Sends a notification on a channel to this client alone. Throws `USAGE_CLOSED`, `USAGE_UNSERIALIZABLE`. */
+  /**
+   * Sends a notification on a channel to this client alone. Throws `USAGE_CLOSED`, `USAGE_UNSERIALIZABLE`,
+   * `USAGE_INVALID_NAME`; `LIMIT_OUTBOX` while more than the server's `outboxBytesMax` waits for the client.
+   */
   notify(channelId: string, payload: unknown): void;
   /**
    * Asks this client and gives its answer. Rejects with what its handler threw, `REMOTE_NO_HANDLER`,
-   * `REMOTE_LOST`, `TIME_OUT`, `TIME_CANCELLED`.
+   * `REMOTE_LOST`, `TIME_OUT`, `TIME_CANCELLED`; `LIMIT_OUTBOX` as `notify` does.
    */
   request(channelId: string, payload: unknown, options?: PeerRequestOptions): Promise<Message>;
   /** Ends the connection; the client is told why. */
@@ -159,6 +162,8 @@ export interface Peer extends ServerConnection {
   readonly rate: Rate;
   /** The subscriptions of this connection. */
   readonly subscribers: ReadonlySet<Subscriber>;
+  /** Bytes that may still wait in the outboxes of its subscriptions; 0 or less: none. */
+  readonly outboxRoomBytes: number;
   /** Too much is waiting to be written. */
   readonly congested: boolean;
   /** Initial credit of a stream towards this client, in bytes. */
@@ -166,6 +171,8 @@ export interface Peer extends ServerConnection {
 
   addSubscriber(subscriber: Subscriber): void;
   removeSubscriber(subscriber: Subscriber): void;
+  /** So many bytes more wait in the outbox of a subscription; fewer where negative. */
+  outboxGrew(bytes: number): void;
   /** Writes what waits, after a time of congestion. Those served last time stand behind the others. */
   flushSubscribers(): void;
   /** Answers a request of this client with encoded bytes. */

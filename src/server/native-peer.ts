@@ -48,7 +48,7 @@ export class NativePeer extends BasePeer implements ConnectionOwner, NativePubli
   #paused = false;
 
   constructor(hub: Hub, connection: Connection, facts: PeerFacts, streamWindowBytes: number) {
-    super(facts, connection.peer, 'native');
+    super(facts, connection.peer, 'native', hub.context.settings.outboxBytesMax);
     this.#hub = hub;
     this.#context = hub.context;
     this.#connection = connection;
@@ -91,11 +91,12 @@ export class NativePeer extends BasePeer implements ConnectionOwner, NativePubli
     this.#context.stats.messagesIn += frames.length;
     this.#hub.checkRate(this, frames.length, now);
     for (let i = 0; i < frames.length && !this.#closed; i += 1) this.#frame(frames[i] as Frame, now);
-    // A client that asks but does not read its answers is not read from any more.
-    if (!this.#paused && this.#connection.waitingBytes > this.#context.settings.outboxBytesMax) {
-      this.#paused = true;
-      this.#connection.pause();
-    }
+    // A client that asks but does not read its answers is not read from until `drained`, which comes only after
+    // a time of congestion that was noticed.
+    if (this.#paused || !this.#connection.congested) return;
+    if (this.#connection.waitingBytes <= this.#context.settings.outboxBytesMax) return;
+    this.#paused = true;
+    this.#connection.pause();
   }
 
   drained(): void {
@@ -288,6 +289,7 @@ export class NativePeer extends BasePeer implements ConnectionOwner, NativePubli
 
   override notify(channelId: string, payload: unknown): void {
     this.#checkOpen();
+    this.checkBacklog();
     const { content, bytes } = encodePayload(payload, this.#context.settings.codec);
     const number = this.#hub.channelNumber(this.application, channelId);
     this.declareOnce(number, channelId);
@@ -307,6 +309,7 @@ export class NativePeer extends BasePeer implements ConnectionOwner, NativePubli
     stream: boolean,
   ): void {
     this.#checkOpen();
+    this.checkBacklog();
     do this.#nextId = this.#nextId === 0xffffffff ? 1 : this.#nextId + 1;
     while (this.#outgoing.has(this.#nextId));
     call.id = this.#nextId;

@@ -70,7 +70,7 @@ export interface ServerOptions {
   readonly origins?: readonly string[] | '*';
   /** Limits on what one client can make the server hold; see `Limits`. */
   readonly limits?: Partial<Limits>;
-  /** Bytes that may wait for one client, 64 KiB to 2^31-1; also the most for one subscription. Default 16 MiB. */
+  /** Bytes that may wait for one client, 64 KiB to 2^31-1: in its outboxes together, and as much again that it asked for or is told. Default 16 MiB. */
   readonly outboxBytesMax?: number;
   /** Messages a second that one client may send, 0 to 10,000,000; 0 = as many as it can. Default 0. */
   readonly messagesPerSecondMax?: number;

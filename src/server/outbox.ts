@@ -37,6 +37,11 @@ export class Outbox {
     return this.#first === this.#items.length;
   }
 
+  /** Nothing waits, and nothing has to be told first. */
+  get idle(): boolean {
+    return this.#first === this.#items.length && this.#lost === 0;
+  }
+
   get size(): number {
     return this.#items.length - this.#first;
   }
@@ -63,16 +68,18 @@ export class Outbox {
   }
 
   /**
-   * Keeps the message as the policy says. `full`: with `block`, kept but the publishers must pause;
-   * `overflow`: with `disconnect`, not kept and the subscriber must go.
+   * Keeps the message as the policy says, or drops it where the client as a whole has no room. `full`: with
+   * `block`, the publishers must pause; `overflow`: with `disconnect`, not kept and the subscriber must go.
    */
-  offer(message: Publication): Offered {
-    if (this.#policy === 'latest-only') return this.#offerLatest(message);
-    const fits = this.#bytes + message.bytes <= this.#bytesMax || this.empty;
+  offer(message: Publication, clientRoomBytes: number): Offered {
+    const room = clientRoomBytes > 0;
+    const bytesMax = Math.min(this.#bytesMax, this.#bytes + clientRoomBytes);
+    const fits = (this.empty && room) || this.#bytes + message.bytes <= bytesMax;
     switch (this.#policy) {
       case 'block':
-        this.#push(message);
-        return fits ? 'kept' : 'full';
+        if (room) this.#push(message);
+        else this.#lost += 1;
+        return fits || this.empty ? 'kept' : 'full';
       case 'drop-newest':
         if (fits) this.#push(message);
         else this.#lost += 1;
@@ -82,8 +89,13 @@ export class Outbox {
         this.#push(message);
         return 'kept';
       default:
-        this.#push(message);
-        this.#dropOldest();
+        if (room || !this.empty) {
+          if (this.#policy === 'latest-only') this.#putLatest(message);
+          else this.#push(message);
+          this.#dropOldest(bytesMax);
+        } else {
+          this.#lost += 1;
+        }
         return 'kept';
     }
   }
@@ -111,6 +123,18 @@ export class Outbox {
     return message;
   }
 
+  /** Nobody waits for it any more. */
+  clear(): void {
+    this.#items = [];
+    this.#pins = [];
+    this.#places.clear();
+    this.#first = 0;
+    this.#bytes = 0;
+    this.#pinnedBytes = 0;
+    this.#lost = 0;
+    this.#lastBuffer = undefined;
+  }
+
   #push(message: Publication): void {
     // What waits must not hold many chunks for a few bytes in each. A copy of every message would cost more
     // than the messages: it is made only when the chunks add up.
@@ -135,7 +159,7 @@ export class Outbox {
    * A newer message of a channel takes the place of the one that waits: it neither loses its turn nor is it
    * looked for. Each holds memory of its own, so none is pinned by another.
    */
-  #offerLatest(message: Publication): Offered {
+  #putLatest(message: Publication): void {
     message.detach();
     const place = this.#places.get(message.channelNumber);
     if (place === undefined) {
@@ -149,12 +173,10 @@ export class Outbox {
       this.#lost += 1;
     }
     this.#bytes += message.bytes;
-    this.#dropOldest();
-    return 'kept';
   }
 
-  #dropOldest(): void {
-    while (this.#bytes > this.#bytesMax && this.size > 1) {
+  #dropOldest(bytesMax: number): void {
+    while (this.#bytes > bytesMax && this.size > 1) {
       this.take();
       this.#lost += 1;
     }

@@ -1,6 +1,6 @@
 // What a connected client is and holds, whatever protocol it speaks.
 
-import type { IPCError } from '../base/errors.ts';
+import { type IPCError, ipcError } from '../base/errors.ts';
 import type { Message } from '../protocol/messages.ts';
 import type { PeerAddress } from '../transports/wire.ts';
 import type {
@@ -38,9 +38,11 @@ export abstract class BasePeer implements Peer {
   readonly protocol: 'native' | 'json';
   readonly #subscribers = new Set<Subscriber>();
   readonly rate = new Rate();
+  readonly #outboxBytesMax: number;
+  #outboxBytes = 0;
   data: unknown;
 
-  constructor(facts: PeerFacts, address: PeerAddress, protocol: 'native' | 'json') {
+  constructor(facts: PeerFacts, address: PeerAddress, protocol: 'native' | 'json', outboxBytesMax: number) {
     this.id = facts.id;
     this.label = facts.label;
     this.name = facts.name;
@@ -49,6 +51,7 @@ export abstract class BasePeer implements Peer {
     this.connectedAt = facts.connectedAt;
     this.address = address;
     this.protocol = protocol;
+    this.#outboxBytesMax = outboxBytesMax;
     this.data = undefined;
   }
 
@@ -61,9 +64,24 @@ export abstract class BasePeer implements Peer {
   }
 
   get outboxBytes(): number {
-    let bytes = 0;
-    for (const subscriber of this.#subscribers) bytes += subscriber.waitingBytes;
-    return bytes;
+    return this.#outboxBytes;
+  }
+
+  get outboxRoomBytes(): number {
+    return this.#outboxBytesMax - this.#outboxBytes;
+  }
+
+  outboxGrew(bytes: number): void {
+    this.#outboxBytes += bytes;
+  }
+
+  /** For what the server says of its own accord. Throws `LIMIT_OUTBOX` while the client does not read what it was told. */
+  protected checkBacklog(): void {
+    const { waitingBytes } = this;
+    if (waitingBytes <= this.#outboxBytesMax) return;
+    throw ipcError('LIMIT_OUTBOX', `connection ${this.id} does not read: ${waitingBytes} bytes wait for it`, {
+      details: { connectionId: this.id, waitingBytes, outboxBytesMax: this.#outboxBytesMax },
+    });
   }
 
   addSubscriber(subscriber: Subscriber): void {

@@ -2,7 +2,7 @@
 // that somebody needs.
 
 import { ipcError, toError } from '../base/errors.ts';
-import { decodePayload } from '../protocol/payload.ts';
+import { decodePayload, type PayloadCodec } from '../protocol/payload.ts';
 import { TO_OLD } from '../protocol/old-payload.ts';
 import { ContentType, HEADER_BYTES } from '../protocol/frame-types.ts';
 import { encodeLegacy } from '../protocol/legacy-json.ts';
@@ -14,6 +14,7 @@ export interface Labels {
   messageId(): string;
   /** Milliseconds since the epoch. */
   now(): number;
+  readonly codec: PayloadCodec | undefined;
   /** Takes a fault that nobody can be told of. */
   report(error: Error, peer: undefined): void;
 }
@@ -91,7 +92,7 @@ export class Publication {
       appId: this.#appId,
       channelId: this.channelName,
       messageType: 'publish',
-      payload: source === undefined ? legacyPayload(this.content, this.#payload) : source.payload,
+      payload: source === undefined ? legacyPayload(this.content, this.#payload, this.#labels.codec) : source.payload,
       timestamp: source?.timestamp ?? this.#labels.now() / 1000,
       replyTo: null,
     });
@@ -108,8 +109,8 @@ export class Publication {
 }
 
 /** A payload as the old protocol can carry it; the JSON encoder deals with bytes. */
-export function legacyPayload(content: number, payload: Uint8Array): unknown {
+export function legacyPayload(content: number, payload: Uint8Array, codec: PayloadCodec | undefined): unknown {
   if (content === ContentType.NONE) return null;
   if (content === ContentType.JSON) return TO_OLD.decode(payload);
-  return decodePayload(content, payload);
+  return decodePayload(content, payload, codec);
 }

@@ -45,6 +45,11 @@ export class Publishing {
       peer.publishFailed(frame, thrown as IPCError);
       return;
     }
+    if (this.#flows.size > 0 && glutted(channel)) {
+      binding.consumed(bytes, this.#flows.get(channel));
+      peer.publishFailed(frame, glut(channel));
+      return;
+    }
     const retain = (frame.flags & FrameFlag.RETAIN) !== 0 || channel.settings.retain;
     if (channel.middleware.all().length === 0 && channel.getHandler('publish') === undefined) {
       const publication = this.publication(channel, frame.content, frame.payload);
@@ -78,7 +83,7 @@ export class Publishing {
   ofServer(given: ServerChannel, payload: unknown, options: ChannelPublishOptions = {}): Published {
     const channel = this.#living(given);
     const { content, bytes } = encodePayload(payload, this.#context.settings.codec);
-    if (this.#flows.has(channel)) {
+    if (this.#flows.has(channel) || (this.#flows.size > 0 && glutted(channel))) {
       throw ipcError(
         'LIMIT_OUTBOX',
         `subscribers of ${channel.channelId} are behind; await ready() of the publish before`,
@@ -182,4 +187,20 @@ export class Publishing {
     };
     screened(given, message, go, (fault) => this.#context.report(fault, connection));
   }
+}
+
+/**
+ * Credit given before anybody was behind may be more than a client's outboxes hold, and who comes anew has new
+ * credit: where `block` can hold no more, the publisher is refused, so that nothing is lost without a word.
+ */
+function glutted(channel: ServerChannel): boolean {
+  return channel.receivers.some(
+    ({ policy, connection, waiting }) => policy === 'block' && waiting && connection.outboxRoomBytes <= 0,
+  );
+}
+
+function glut({ channelId }: ServerChannel): IPCError {
+  return ipcError('LIMIT_OUTBOX', `a subscriber of ${channelId} is as far behind as it may be`, {
+    details: { channelId },
+  });
 }

@@ -92,7 +92,7 @@ export class IPCServer extends EventEmitter<ServerEvents> {
       allocate: (size) => Buffer.allocUnsafe(size),
       pool: new SlabPool((size) => Buffer.allocUnsafeSlow(size)),
       turn: new Turn((run) => process.nextTick(run)),
-      congestedBytes: CONGESTED_BYTES,
+      congestedBytes: Math.min(CONGESTED_BYTES, this.#settings.outboxBytesMax),
       farewellMs: handshakeTimeoutMs,
       clock,
     };
@@ -198,19 +198,20 @@ export class IPCServer extends EventEmitter<ServerEvents> {
     return this;
   }
 
-  /** Sends a notification to one connection. False when it is gone. */
+  /** Sends a notification to one connection. False when it is gone. Throws what its `notify` throws. */
   sendToConnection(connection: ServerConnection | string, message: Pick<Message, 'channelId' | 'payload'>): boolean {
     const peer = typeof connection === 'string' ? this.connectionManager.getConnection(connection) : connection;
     if (peer === undefined || !this.#peers.has(peer as NativePeer | LegacyPeer)) return false;
-    peer.notify(message.channelId, message.payload);
-    return true;
+    return this.#hub.notify(peer, message.channelId, message.payload);
   }
 
-  /** Sends a notification to every connection of the application, subscribed or not. Gives how many. */
+  /**
+   * Sends a notification to every connection of the application, subscribed or not. Gives how many were told:
+   * not those that do not read (`LIMIT_OUTBOX`, counted as `slowConsumers`), and no old client whose protocol
+   * cannot carry the payload. Throws `USAGE_UNSERIALIZABLE`, `USAGE_INVALID_NAME`, `REMOTE_NO_APPLICATION`.
+   */
   broadcastToApplication(appId: string, message: Pick<Message, 'channelId' | 'payload'>): number {
-    const peers = this.#application(appId).presence.connections();
-    for (const peer of peers) peer.notify(message.channelId, message.payload);
-    return peers.length;
+    return this.#hub.broadcast(this.#application(appId), message.channelId, message.payload);
   }
 
   /** Publishes a message to the subscribers of its channel. Gives how many subscriptions got it. */

@@ -42,12 +42,12 @@ abstract class OutboxSubscriber implements Subscriber {
   }
 
   get waiting(): boolean {
-    return !this.#outbox.empty;
+    return !this.#outbox.idle;
   }
 
   /** Gives the message on or keeps it. True when the publishers of its channel must pause. */
   offer(publication: Publication): boolean {
-    if (this.#outbox.empty && this.ready()) {
+    if (this.#outbox.idle && this.ready()) {
       this.write(publication);
       return false;
     }
@@ -66,6 +66,7 @@ abstract class OutboxSubscriber implements Subscriber {
     while (!outbox.empty && this.ready()) {
       this.#tellLost();
       const publication = outbox.take() as Publication;
+      this.connection.outboxGrew(-publication.bytes);
       this.write(publication);
     }
     if (outbox.empty) this.#tellLost();
@@ -74,7 +75,10 @@ abstract class OutboxSubscriber implements Subscriber {
 
   /** The subscription is over: nobody waits for it any more. */
   end(): void {
+    if (this.#ended) return;
     this.#ended = true;
+    this.connection.outboxGrew(-this.#outbox.bytes);
+    this.#outbox.clear();
     this.#release();
   }
 
@@ -89,9 +93,17 @@ abstract class OutboxSubscriber implements Subscriber {
 
   #wait(publication: Publication): boolean {
     if (this.#ended) return false;
-    const offered = this.#outbox.offer(publication);
+    const { connection } = this;
+    const before = this.#outbox.bytes;
+    const offered = this.#outbox.offer(publication, connection.outboxRoomBytes);
+    connection.outboxGrew(this.#outbox.bytes - before);
+    // What was lost is told before what comes next; nothing else keeps what could go out.
+    if (this.ready()) {
+      this.flush();
+      return false;
+    }
     if (offered === 'overflow') {
-      this.connection.close(
+      connection.close(
         ipcError('LIMIT_OUTBOX', `subscription ${this.filter}: the outbox is full, and its policy is to disconnect`),
       );
     }

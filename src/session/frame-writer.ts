@@ -10,6 +10,8 @@ import { SLAB_BYTES, type SlabPool } from './slab-pool.ts';
 
 /** Up to here a copy is cheaper than a part of its own. */
 const COPY_BYTES_MAX = 8 * 1024;
+/** Bodies in pieces at a time: docs/protocol.md, "Pieces". */
+const INTERLEAVED_MAX = 16;
 const PREFIX_BYTES = LENGTH_BYTES + HEADER_BYTES;
 const EMPTY = new Uint8Array(0);
 
@@ -181,7 +183,8 @@ export class FrameWriter {
     this.#part(large.payload.subarray(from, from + take - headPart.length));
     large.sent += take;
     this.#largeBytes -= take;
-    if (!last) this.#large.push(large);
+    // Those that were begun stay together at the front: no more of them than the peer puts together.
+    if (!last) this.#large.splice(Math.min(this.#large.length, INTERLEAVED_MAX - 1), 0, large);
     else for (const write of large.behind) write();
   }
 

@@ -76,12 +76,12 @@ export class RawNative {
     this.socket.write(Buffer.concat(parts));
   }
 
-  /** The first frame of this type that nobody has taken yet, from now or before. */
-  async next(type: number): Promise<Frame> {
+  /** The first frame of one of these types that nobody has taken yet, from now or before. */
+  async next(...types: number[]): Promise<Frame> {
     for (;;) {
-      const at = this.frames.findIndex((one) => one.type === type);
+      const at = this.frames.findIndex((one) => types.includes(one.type));
       if (at >= 0) return this.frames.splice(at, 1)[0] as Frame;
-      if (this.#ended) throw new Error(`the server hung up before a frame of type ${type}`);
+      if (this.#ended) throw new Error(`the server hung up before a frame of type ${types.join(' or ')}`);
       await new Promise<void>((resolve) => this.#waiting.push(resolve));
     }
   }
