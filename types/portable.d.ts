@@ -1,7 +1,7 @@
 // The few globals that every runtime of today has and that the language itself does not describe. Pure
 // layers see these and nothing else: tsconfig.pure.json loads neither Node's types nor the DOM's.
 
-interface AbortSignal {
+declare class AbortSignal {
   readonly aborted: boolean;
   readonly reason: unknown;
   throwIfAborted(): void;

@@ -11,7 +11,7 @@
 //   SYSTEM_   this machine lacks something (a native addon, memory, a file system)
 
 /** The classes of the error tree below `IPCError`. */
-export type ErrorKind = 'connection' | 'routing' | 'authentication' | 'channel' | 'application' | 'serialization' | 'timeout' | 'plain';
+export type ErrorKind = 'connection' | 'routing' | 'authentication' | 'channel' | 'application' | 'serialization' | 'timeout' | 'abort' | 'plain';
 
 export interface ErrorCodeEntry {
   readonly kind: ErrorKind;
@@ -81,7 +81,7 @@ export const ERROR_CODES = {
   NETWORK_LISTEN_FAILED: { kind: 'connection', retry: false, meaning: 'the address cannot be listened on' },
 
   TIME_OUT: { kind: 'timeout', retry: true, meaning: 'not finished within the time-out' },
-  TIME_CANCELLED: { kind: 'plain', retry: false, meaning: 'the AbortSignal of the call fired' },
+  TIME_CANCELLED: { kind: 'abort', retry: false, meaning: 'the AbortSignal of the call fired' },
 
   SYSTEM_NO_ADDON: { kind: 'plain', retry: false, meaning: 'the native addon is not there for this platform' },
   SYSTEM_SHM_SPACE: { kind: 'channel', retry: true, meaning: 'the machine has not as much shared memory as the channel asks for' },

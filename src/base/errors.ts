@@ -65,6 +65,11 @@ export class TimeoutError extends IPCError {
   override readonly name: string = 'TimeoutError';
 }
 
+/** The program gave up by an AbortSignal, whose `reason` is the `cause`. Named as the platform names it. */
+export class AbortError extends IPCError {
+  override readonly name: string = 'AbortError';
+}
+
 const CLASS_OF_KIND: Readonly<Record<ErrorKind, typeof IPCError>> = {
   connection: ConnectionError,
   routing: RoutingError,
@@ -73,6 +78,7 @@ const CLASS_OF_KIND: Readonly<Record<ErrorKind, typeof IPCError>> = {
   application: ApplicationError,
   serialization: SerializationError,
   timeout: TimeoutError,
+  abort: AbortError,
   plain: IPCError,
 };
 

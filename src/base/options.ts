@@ -43,8 +43,19 @@ export function choiceOption<T extends string>(name: string, value: unknown, cho
   return found;
 }
 
-/** Throws for a misspelt option: every key must be one that is known. */
-export function knownOptions(where: string, options: object, known: readonly string[]): void {
+export function signalOption(name: string, value: unknown): AbortSignal | undefined {
+  if (value === undefined || value instanceof AbortSignal) return value;
+  throw invalidOption(name, value, 'an AbortSignal');
+}
+
+/** A function, such as a handler. */
+export function functionOption(name: string, value: unknown): void {
+  if (typeof value !== 'function') throw invalidOption(name, value, 'a function');
+}
+
+/** Throws for what are no options, and for a misspelt one: every key must be one that is known. */
+export function knownOptions(where: string, options: unknown, known: readonly string[]): asserts options is object {
+  if (typeof options !== 'object' || options === null) throw invalidOption(where, options, 'an object with options');
   for (const key of Object.keys(options)) {
     if (!known.includes(key))
       throw invalidOption(`${where}.${key}`, 'given', `no such option; there are ${known.join(', ')}`);

@@ -1,13 +1,14 @@
 // What every client has, whatever it does on its channels: connecting, events, and what it can tell
 // about itself.
 
+import { abortable } from '../base/abort.ts';
 import { abortError, ipcError, type IPCError, TimeoutError, toError } from '../base/errors.ts';
-import { invalidOption, knownOptions } from '../base/options.ts';
+import { invalidOption, knownOptions, signalOption } from '../base/options.ts';
 import { Acknowledgement } from './calls.ts';
 import { ClientCore, type ClientEvents } from './core.ts';
 import { type ConnectionInfo, connectionInfo, type Health } from './info.ts';
 import type { Disposer } from './listeners.ts';
-import { type ClientOptions, readClientOptions, signalOption, timeoutOption } from './options.ts';
+import { type ClientOptions, readClientOptions, timeoutOption } from './options.ts';
 import type { Platform } from './platform.ts';
 
 const PING_TIMEOUT_MS = 2000;
@@ -19,7 +20,6 @@ export class BaseClient implements AsyncDisposable {
   constructor(appId: string, options: ClientOptions<unknown>, platform: Platform) {
     const settings = readClientOptions(appId, options);
     this.core = new ClientCore(settings, platform);
-    settings.signal?.addEventListener('abort', () => void this.disconnect(), { once: true });
   }
 
   get appId(): string {
@@ -40,7 +40,8 @@ export class BaseClient implements AsyncDisposable {
   }
 
   /**
-   * Connects, and resolves when the server has welcomed the client. Calls at the same time share one
+   * Connects, and resolves when the server has welcomed the client and answered for what was subscribed and
+   * served before. Calls at the same time share one
    * attempt; when connected it resolves at once. One attempt is made: it is for the caller to try again.
    *
    * Rejects with `NETWORK_*`, `TIME_OUT`, `REMOTE_UNAUTHENTICATED`, `LIMIT_CONNECTIONS`, `PEER_VERSION` and
@@ -54,9 +55,9 @@ export class BaseClient implements AsyncDisposable {
    */
   async connect(options: { readonly signal?: AbortSignal } = {}): Promise<void> {
     knownOptions('connect', options, ['signal']);
-    const { signal } = this.core.settings;
-    if (signal?.aborted === true) throw abortError(signal);
-    await this.core.lifecycle.connect(signalOption('signal', options.signal));
+    const signal = signalOption('signal', options.signal);
+    await this.core.lifecycle.connect(signal);
+    await abortable(this.core.restored, signal);
   }
 
   /**
@@ -73,7 +74,7 @@ export class BaseClient implements AsyncDisposable {
 
   /** Listens to what happens to the client; gives what takes the listener out again. */
   on<K extends keyof ClientEvents>(event: K, listener: (...args: ClientEvents[K]) => void): Disposer {
-    const listeners = this.core.events[event];
+    const listeners = Object.hasOwn(this.core.events, event) ? this.core.events[event] : undefined;
     if (listeners === undefined) throw invalidOption('event', event, Object.keys(this.core.events).join(', '));
     return listeners.add(listener);
   }
@@ -90,13 +91,20 @@ export class BaseClient implements AsyncDisposable {
     return this.on('error', listener);
   }
 
-  /** The time to the server and back, in milliseconds. Rejects with `TIME_OUT` after `timeout` milliseconds, default 2,000. */
-  async ping(timeout = PING_TIMEOUT_MS): Promise<number> {
+  /**
+   * The time to the server and back, in milliseconds. Rejects with `TIME_OUT` after `timeout` milliseconds,
+   * default 2,000, with `TIME_CANCELLED` when the signal fires, and at once with `USAGE_NOT_CONNECTED` while
+   * there is no connection.
+   */
+  async ping(timeout = PING_TIMEOUT_MS, options: { readonly signal?: AbortSignal } = {}): Promise<number> {
     const timeoutMs = timeoutOption(timeout, PING_TIMEOUT_MS);
+    knownOptions('ping', options, ['signal']);
+    const signal = signalOption('signal', options.signal);
+    if (signal?.aborted === true) throw abortError(signal);
     const link = this.core.live;
     if (link === undefined) throw ipcError('USAGE_NOT_CONNECTED', 'the client is not connected');
     const call = new Acknowledgement(this.core.times);
-    call.limit(timeoutMs, undefined);
+    call.limit(timeoutMs, signal);
     const begun = this.core.clock();
     link.ping(call);
     await call.promise;

@@ -1,5 +1,6 @@
 // What waits for an answer of the server, and the table in which an answer finds it by number.
 
+import { onAbort } from '../base/abort.ts';
 import { abortError, type IPCError, ipcError, toError } from '../base/errors.ts';
 import type { Frame } from '../protocol/codec.ts';
 import { decodePayload, type PayloadCodec } from '../protocol/payload.ts';
@@ -19,8 +20,8 @@ export abstract class Pending extends Due {
   link: Forgetful | undefined;
   settled = false;
   readonly #times: Timekeeper;
-  #signal: AbortSignal | undefined;
-  #abort: (() => void) | undefined;
+  /** Takes it off the signal that ends it. */
+  #unlisten: (() => void) | undefined;
 
   constructor(times: Timekeeper) {
     super();
@@ -35,10 +36,7 @@ export abstract class Pending extends Due {
   /** Starts what ends it early. `timeoutMs` 0 is for ever. */
   limit(timeoutMs: number, signal: AbortSignal | undefined): void {
     if (timeoutMs > 0) this.#times.add(this, timeoutMs);
-    if (signal === undefined) return;
-    this.#signal = signal;
-    this.#abort = () => this.cancel(abortError(signal));
-    signal.addEventListener('abort', this.#abort);
+    if (signal !== undefined) this.#unlisten = onAbort(signal, () => this.cancel(abortError(signal)));
   }
 
   /** Takes it out of everything that could end it. False when it had ended before. */
@@ -47,10 +45,9 @@ export abstract class Pending extends Due {
     this.settled = true;
     this.link = undefined;
     if (this.bucket !== undefined) this.#times.remove(this);
-    if (this.#abort !== undefined) {
-      this.#signal?.removeEventListener('abort', this.#abort);
-      this.#signal = undefined;
-      this.#abort = undefined;
+    if (this.#unlisten !== undefined) {
+      this.#unlisten();
+      this.#unlisten = undefined;
     }
     return true;
   }
@@ -70,7 +67,9 @@ export abstract class Pending extends Due {
   override expired(): void {
     const { link, id } = this;
     link?.forget(id, false);
-    this.fail(ipcError('TIME_OUT', 'not answered within the time-out'));
+    this.fail(
+      ipcError('TIME_OUT', id === 0 ? 'could not be sent within the time-out' : 'not answered within the time-out'),
+    );
   }
 }
 

@@ -1,5 +1,6 @@
 // The original's one handler for whatever arrives on a channel, on top of subscriptions and listeners.
 
+import { functionOption } from '../base/options.ts';
 import { checkChannelName } from '../protocol/names.ts';
 import type { ClientCore } from './core.ts';
 import type { Disposer } from './listeners.ts';
@@ -17,8 +18,9 @@ export class ChannelHandlers {
 
   async create(channel: string, handler: MessageHandler): Promise<void> {
     checkChannelName(channel);
+    functionOption('handler', handler);
     const subscription = await this.#subscribe(channel, handler);
-    const stop = this.#core.addNotificationListener(channel, (message) => void handler(message));
+    const stop = this.#core.addNotificationListener(channel, handler);
     const entries = this.#entries.get(channel) ?? [];
     entries.push({ stop, subscription });
     this.#entries.set(channel, entries);

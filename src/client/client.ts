@@ -1,8 +1,9 @@
 // The client, as programs use it: the operations. What they do on a connection is in native-link.ts,
 // when there is a connection in lifecycle.ts, what outlives a connection in core.ts.
 
+import { abortable, onAbort } from '../base/abort.ts';
 import { abortError, ipcError } from '../base/errors.ts';
-import { booleanOption, invalidOption, knownOptions } from '../base/options.ts';
+import { booleanOption, functionOption, invalidOption, knownOptions, signalOption } from '../base/options.ts';
 import type {
   AnyContract,
   EventChannel,
@@ -17,7 +18,6 @@ import { type Message, MessageType } from '../protocol/messages.ts';
 import { checkChannelName, checkPattern } from '../protocol/names.ts';
 import { Acknowledgement, PayloadCall } from './calls.ts';
 import { ChannelHandlers } from './channel-handlers.ts';
-import type { ClientCore, Service } from './core.ts';
 import type { Disposer } from './listeners.ts';
 import {
   creditBytesOption,
@@ -29,10 +29,11 @@ import {
   type ServeOptions,
   subscribeFields,
 } from './operation-options.ts';
-import { type ClientOptions, signalOption, timeoutOption } from './options.ts';
+import { type ClientOptions, timeoutOption } from './options.ts';
 import type { Platform } from './platform.ts';
 import { RequestingClient } from './requesting-client.ts';
 import type { RequestHandler } from './serving.ts';
+import type { Service } from './standing.ts';
 import { type MessageHandler, type SubscribeOptions, Subscription } from './subscription.ts';
 
 /** A client on any platform. Programs make an `IPCClient`, which brings the platform along. */
@@ -83,6 +84,7 @@ export class Client<C = AnyContract> extends RequestingClient<C> {
   /** Publishes only when it can leave at once; false when it cannot. Nothing waits, nothing is thrown for lack of room. */
   tryPublish<K extends EventChannel<C>>(channel: K, data: SentEventOf<C, K>, options?: PublishOptions): boolean {
     const link = this.core.live;
+    if (link === undefined) checkChannelName(channel);
     if (link === undefined || !link.publishes(channel)) return false;
     this.core.settings.contract?.checkSent('event', channel, data);
     link.publish(channel, data, options === undefined ? false : readRetain(options), undefined);
@@ -96,16 +98,16 @@ export class Client<C = AnyContract> extends RequestingClient<C> {
     const signal = signalOption('signal', options.signal);
     for (;;) {
       if (signal?.aborted === true) throw abortError(signal);
-      const link = await this.#link();
-      if (link.publishes(channel)) return;
-      await new Promise<void>((resolve, reject) => {
-        const abort = () => reject(abortError(signal as AbortSignal));
-        signal?.addEventListener('abort', abort, { once: true });
-        link.whenPublishes(channel, () => {
-          signal?.removeEventListener('abort', abort);
-          resolve();
-        });
+      const { live } = this.core;
+      if (live?.publishes(channel) === true) return;
+      let forget: (() => void) | undefined;
+      const changed = new Promise<void>((resolve, reject) => {
+        forget =
+          live === undefined
+            ? this.core.later(undefined, () => resolve(), reject)
+            : live.whenPublishes(channel, resolve);
       });
+      await abortable(changed, signal).finally(forget);
     }
   }
 
@@ -131,14 +133,7 @@ export class Client<C = AnyContract> extends RequestingClient<C> {
     try {
       const link = this.core.live;
       if (link !== undefined) link.publish(channel, data, retain, call);
-      else
-        this.core.later(
-          data,
-          (next, kept) => {
-            if (!call.settled) next.publish(channel, kept, retain, call);
-          },
-          (error) => call.fail(error),
-        );
+      else this.core.whenLive(call, data, (next, kept) => next.publish(channel, kept, retain, call));
     } catch (thrown) {
       call.finish();
       throw thrown;
@@ -166,6 +161,10 @@ export class Client<C = AnyContract> extends RequestingClient<C> {
    * confirmed. With a handler, messages go there; without one, they are taken by iterating. Restored after
    * a reconnect. Rejects with `USAGE_INVALID_NAME`, `LIMIT_SUBSCRIPTIONS`, `REMOTE_FORBIDDEN` and the like.
    *
+   * Before the first `connect()` it resolves at once, and the subscription is made with the connection; what
+   * the server then says against it ends it and is an `error` event. With `offline: 'fail'` it rejects with
+   * `USAGE_NOT_CONNECTED`.
+   *
    * @example
    * ```ts
    * const subscription = await client.subscribe('orders.*', ({ channelId, payload }) => store(channelId, payload));
@@ -188,13 +187,14 @@ export class Client<C = AnyContract> extends RequestingClient<C> {
   ): Promise<unknown> {
     const handler = typeof first === 'function' ? first : undefined;
     const options = (typeof first === 'function' ? second : (first ?? second)) ?? {};
+    if (handler === undefined && second !== undefined) functionOption('handler', first);
     return this.#subscribe(pattern, handler as MessageHandler | undefined, options);
   }
 
   /** Ends all of this client's subscriptions to the channel or pattern. */
   async unsubscribe(pattern: string): Promise<void> {
     checkPattern(pattern);
-    const all = [...this.core.subscriptions].filter((one) => one.pattern === pattern);
+    const all = [...this.core.standing.subscriptions].filter((one) => one.pattern === pattern);
     await Promise.all(all.map((one) => one.unsubscribe()));
   }
 
@@ -206,20 +206,22 @@ export class Client<C = AnyContract> extends RequestingClient<C> {
   ): Promise<Message<EventOf<C, K>>> {
     const timeoutMs = timeoutOption(timeout, this.core.settings.requestTimeoutMs);
     knownOptions('waitForMessage', options, ['signal']);
+    const signal = signalOption('signal', options.signal);
+    if (signal?.aborted === true) throw abortError(signal);
+    // Whatever ends the wait ends it at every stage: while subscribing, too.
     const wait = new PayloadCall(this.core.times, undefined, undefined);
-    wait.limit(timeoutMs, signalOption('signal', options.signal));
-    wait.promise.catch(() => {});
-    const subscription = await this.#subscribe(channel, undefined, { retained: false });
+    const over = new AbortController();
+    wait.limit(timeoutMs, signal);
+    wait.promise.catch((error: unknown) => over.abort(error));
     try {
-      const next = subscription.next().then((result) => {
-        if (result.done === true) throw ipcError('USAGE_CLOSED', 'the client was disconnected');
-        return result.value;
-      });
-      next.catch(() => {});
-      return (await Promise.race([next, wait.promise])) as Message<EventOf<C, K>>;
+      await using subscription = await this.#subscribe(channel, undefined, { retained: false, signal: over.signal });
+      const result = await subscription.next();
+      if (result.done === true) {
+        throw over.signal.aborted ? abortError(over.signal) : ipcError('USAGE_CLOSED', 'the client was disconnected');
+      }
+      return result.value as Message<EventOf<C, K>>;
     } finally {
       wait.finish();
-      await subscription.unsubscribe();
     }
   }
 
@@ -235,7 +237,11 @@ export class Client<C = AnyContract> extends RequestingClient<C> {
 
   /**
    * Answers requests that clients send on the channel, as one of a work group: the server gives each request
-   * to one of those who serve the channel. Resolves, once the server has agreed, to what ends it.
+   * to one of those who serve the channel. Resolves, once the server has agreed, to what ends it. Restored
+   * after a reconnect. Before the first `connect()` it resolves at once, as `subscribe` does.
+   *
+   * Rejects with `USAGE_INVALID_OPTION` when the channel has a handler here, `LIMIT_SUBSCRIPTIONS`,
+   * `REMOTE_FORBIDDEN` and the like.
    *
    * @example
    * ```ts
@@ -249,21 +255,26 @@ export class Client<C = AnyContract> extends RequestingClient<C> {
   ): Promise<AsyncDisposable & { unserve(): Promise<void> }> {
     checkChannelName(channel);
     const fields = serveFields(channel, options);
+    const signal = signalOption('signal', options.signal);
+    if (signal?.aborted === true) throw abortError(signal);
     const { core } = this;
     const remove = this.handle(channel, handler);
-    const service: Service = { channel, fields, id: 0 };
-    try {
-      const link = await this.#link();
-      core.services.set(channel, service);
-      const { id, acknowledged } = link.serve(service.fields);
-      service.id = id;
-      await acknowledged;
-    } catch (thrown) {
-      core.services.delete(channel);
+    let unlisten: (() => void) | undefined;
+    const release = () => {
       remove();
+      unlisten?.();
+    };
+    const service: Service = { channel, fields, id: 0, release };
+    const unserve = () => core.unserve(service);
+    const abort = () => void unserve().catch(() => {});
+    try {
+      await core.serve(service, signal);
+    } catch (thrown) {
+      abort();
+      release();
       throw thrown;
     }
-    const unserve = () => core.unserve(service);
+    if (signal !== undefined) unlisten = onAbort(signal, abort);
     return { unserve, [Symbol.asyncDispose]: unserve };
   }
 
@@ -277,8 +288,9 @@ export class Client<C = AnyContract> extends RequestingClient<C> {
   }
 
   /** Listens to what the server tells this connection on the channel. */
-  onNotification(channel: string, handler: (message: Message) => void): Disposer {
+  onNotification(channel: string, handler: MessageHandler): Disposer {
     checkChannelName(channel);
+    functionOption('handler', handler);
     return this.core.addNotificationListener(channel, handler);
   }
 
@@ -293,25 +305,13 @@ export class Client<C = AnyContract> extends RequestingClient<C> {
     if (signal?.aborted === true) throw abortError(signal);
     const { core } = this;
     const subscription = new Subscription(core, pattern, fields, creditBytesOption(options), handler);
-    const link = await this.#link();
-    core.subscriptions.add(subscription);
     try {
-      await link.subscribe(subscription);
+      await core.subscribe(subscription, signal);
     } catch (thrown) {
-      core.subscriptions.delete(subscription);
-      link.dropSubscription(subscription.id);
+      subscription.unsubscribe().catch(() => {});
       throw thrown;
     }
-    signal?.addEventListener('abort', () => void subscription.unsubscribe().catch(() => {}), { once: true });
+    if (signal !== undefined) subscription.endOn(signal);
     return subscription;
-  }
-
-  /** The connection, when there is one; throws when there will be none. */
-  #link(): Promise<NonNullable<ClientCore['live']>> {
-    const { core } = this;
-    if (core.live !== undefined) return Promise.resolve(core.live);
-    return new Promise((resolve, reject) => {
-      core.later(undefined, (link) => resolve(link), reject);
-    });
   }
 }

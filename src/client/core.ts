@@ -2,8 +2,9 @@
 // connection to come back. One object between the operations (client.ts), the connections
 // (native-link.ts) and their coming and going (lifecycle.ts).
 
+import { abortable } from '../base/abort.ts';
 import { ipcError, IPCError } from '../base/errors.ts';
-import { invalidOption } from '../base/options.ts';
+import { functionOption, invalidOption } from '../base/options.ts';
 import { Connection } from '../connection/connection.ts';
 import { Turn } from '../connection/turn.ts';
 import type { Contract } from '../protocol/contract.ts';
@@ -22,12 +23,13 @@ import { OfflineQueue } from './offline-queue.ts';
 import type { ClientSettings } from './options.ts';
 import type { Platform } from './platform.ts';
 import type { RequestHandler } from './serving.ts';
-import type { Subscription, SubscriptionOwner } from './subscription.ts';
+import { type Service, Standing } from './standing.ts';
+import type { MessageHandler, Subscription, SubscriptionOwner } from './subscription.ts';
 import { Timekeeper } from './timekeeper.ts';
 
 /** What can happen to a client, with what listeners are given. */
 export interface ClientEvents {
-  /** Online; every subscription is restored. `returned` after a loss. */
+  /** Online; subscriptions and services were sent to the server again. `returned` when it was online before. */
   readonly connected: [details: { readonly connectionId: string; readonly returned: boolean }];
   /** Not online any more. `returning` when it will be tried to come back. */
   readonly disconnected: [error: IPCError, returning: boolean];
@@ -42,34 +44,35 @@ const CONGESTED_BYTES = 1024 * 1024;
 /** How long a server may take nothing of what is left for it after a goodbye. */
 const FAREWELL_MS = 5000;
 
-/** An offer to answer requests, through every connection. */
-export interface Service {
-  readonly channel: string;
-  readonly fields: object;
-  /** Number on the present connection; 0 while there is none. */
-  id: number;
-}
+/** How long something may wait for a connection that nobody has asked for, until a word is said about it. */
+const REMINDER_MS = 5000;
 
 export class ClientCore implements LinkOwner, LifecycleOwner, SubscriptionOwner {
   readonly settings: ClientSettings;
   readonly times: Timekeeper;
   readonly lifecycle: Lifecycle;
   readonly events: { readonly [K in keyof ClientEvents]: Listeners<ClientEvents[K]> };
-  readonly subscriptions = new Set<Subscription>();
-  readonly services = new Map<string, Service>();
+  readonly standing = new Standing((error) => this.report(error));
   readonly handlers = new Map<string, RequestHandler>();
   /** The connection, while it is online. */
   live: Link | undefined;
+  /** Settles, and never rejects, when the server has answered for what stood before the connection. */
+  restored: Promise<unknown> = Promise.resolve();
   readonly #platform: Platform;
   readonly #queue: OfflineQueue<Link>;
   readonly #notified = new Map<string, Listeners<[Message]>>();
   readonly #turn: Turn;
   #connections = 0;
+  /** Listeners know it as connected. */
+  #announced = false;
+  /** It has ended, and not merely begun badly: what is asked for now would wait for nothing. */
+  #closed = false;
+  #cancelReminder: (() => void) | undefined;
 
   constructor(settings: ClientSettings, platform: Platform) {
     this.settings = settings;
     this.#platform = platform;
-    this.times = new Timekeeper(platform.clock, platform.setTimer);
+    this.times = new Timekeeper(platform.clock, platform.setTimer, () => this.#fresh);
     this.#turn = new Turn(platform.defer);
     this.lifecycle = new Lifecycle(this, settings, platform, this.times);
     this.#queue = new OfflineQueue(settings.offlineQueueBytesMax);
@@ -129,6 +132,11 @@ export class ClientCore implements LinkOwner, LifecycleOwner, SubscriptionOwner 
     return this.#queue.bytes + (this.live?.queuedBytes ?? 0);
   }
 
+  /** Before the first connection: nothing is under way that would bring one. */
+  get #fresh(): boolean {
+    return this.lifecycle.state === 'idle' && !this.#closed;
+  }
+
   now(): number {
     return this.#platform.now();
   }
@@ -145,28 +153,31 @@ export class ClientCore implements LinkOwner, LifecycleOwner, SubscriptionOwner 
       return;
     }
     checkChannelName(channel);
-    this.later(
+    this.whenLive(pending, value, (link, kept) => {
+      const left = timeoutMs === 0 ? 0 : Math.max(1, Math.ceil(pending.dueAt - this.clock()));
+      link.request(pending, channel, kept, left, streams);
+    });
+  }
+
+  /** Keeps something that is awaited until there is a connection, or until nobody awaits it any more. */
+  whenLive(pending: Pending, value: unknown, run: (link: Link, value: unknown) => void): void {
+    const remove = this.later(
       value,
       (link, kept) => {
-        if (pending.settled) return;
-        const left = timeoutMs === 0 ? 0 : Math.max(1, Math.ceil(pending.dueAt - this.clock()));
-        link.request(pending, channel, kept, left, streams);
+        if (!pending.settled) run(link, kept);
       },
       (error) => pending.fail(error),
     );
+    pending.link = { forget: remove };
   }
 
   /**
-   * Keeps an operation until there is a connection. `drop` is told why it will never be done. Throws when
-   * nothing will connect, when the options say to fail, and when too much waits.
+   * Keeps an operation until there is a connection, and gives what takes it out again. `drop` is told why it
+   * will never be done. Throws when nothing will connect, when the options say to fail, and when too much
+   * waits.
    */
-  later(value: unknown, run: (link: Link, value: unknown) => void, drop: (error: IPCError) => void): void {
-    const { state } = this.lifecycle;
-    if (state === 'idle' && this.#connections === 0) {
-      throw ipcError('USAGE_NOT_CONNECTED', 'the client is not connected: await connect() first');
-    }
-    if (state === 'idle' || state === 'closing') throw ipcError('USAGE_CLOSED', 'the client is disconnected');
-    if (this.settings.offline === 'fail') throw ipcError('USAGE_NOT_CONNECTED', `the client is ${state}`);
+  later(value: unknown, run: (link: Link, value: unknown) => void, drop: (error: IPCError) => void): () => void {
+    this.#mayWait();
     // As it is now, whatever happens to the object later; and an error about it is thrown here.
     const { content, bytes } = encodePayload(value, this.codec);
     const kept = decodePayload(content, bytes.slice(), this.codec);
@@ -177,11 +188,31 @@ export class ClientCore implements LinkOwner, LifecycleOwner, SubscriptionOwner 
         drop(thrown instanceof IPCError ? thrown : ipcError('SYSTEM_UNEXPECTED', String(thrown), { cause: thrown }));
       }
     };
-    this.#queue.push(bytes.length, guarded, drop);
+    return this.#queue.push(bytes.length, guarded, drop);
+  }
+
+  /**
+   * Makes a subscription known: at once, or with the next connection. Before the first one there is nothing
+   * to wait for: it stands, and what the server says against it ends it later.
+   */
+  subscribe(subscription: Subscription, signal: AbortSignal | undefined): Promise<unknown> {
+    if (!this.#fresh) return this.#confirmed((link) => this.standing.subscribe(link, subscription), signal);
+    this.#mayWait();
+    this.standing.subscriptions.add(subscription);
+    return Promise.resolve();
+  }
+
+  /** Offers a service, as `subscribe` makes a subscription known. */
+  serve(service: Service, signal: AbortSignal | undefined): Promise<unknown> {
+    if (!this.#fresh) return this.#confirmed((link) => this.standing.serve(link, service), signal);
+    this.#mayWait();
+    this.standing.services.set(service.channel, service);
+    return Promise.resolve();
   }
 
   /** One handler a channel: two answers to one request would be one too many. */
   addHandler(channel: string, handler: RequestHandler): Disposer {
+    functionOption('handler', handler);
     if (this.handlers.has(channel)) throw invalidOption('channel', channel, 'a channel that has no handler yet');
     const { contract } = this;
     const checked = contract === undefined ? handler : checkedHandler(contract, channel, handler);
@@ -191,7 +222,7 @@ export class ClientCore implements LinkOwner, LifecycleOwner, SubscriptionOwner 
     });
   }
 
-  addNotificationListener(channel: string, listener: (message: Message) => void): Disposer {
+  addNotificationListener(channel: string, listener: MessageHandler): Disposer {
     let listeners = this.#notified.get(channel);
     if (listeners === undefined) {
       listeners = new Listeners((thrown) => this.handlerFailed(thrown, channel));
@@ -205,19 +236,12 @@ export class ClientCore implements LinkOwner, LifecycleOwner, SubscriptionOwner 
     });
   }
 
-  async unsubscribe(subscription: Subscription): Promise<void> {
-    if (!this.subscriptions.delete(subscription)) return;
-    const { id } = subscription;
-    const link = this.live;
-    subscription.end();
-    if (link !== undefined && id !== 0) await link.unsubscribe(id).catch(ignoreLoss);
+  unsubscribe(subscription: Subscription): Promise<void> {
+    return this.standing.unsubscribe(this.live, subscription);
   }
 
-  async unserve(service: Service): Promise<void> {
-    if (this.services.get(service.channel) !== service) return;
-    this.services.delete(service.channel);
-    this.handlers.delete(service.channel);
-    if (this.live !== undefined && service.id !== 0) await this.live.unserve(service.id).catch(ignoreLoss);
+  unserve(service: Service): Promise<void> {
+    return this.standing.unserve(this.live, service);
   }
 
   handlerOf(channel: string): RequestHandler | undefined {
@@ -271,20 +295,31 @@ export class ClientCore implements LinkOwner, LifecycleOwner, SubscriptionOwner 
     this.lifecycle.lost(link, error);
   }
 
+  connecting(): void {
+    this.#closed = false;
+    this.#cancelReminder?.();
+    this.#cancelReminder = undefined;
+  }
+
   online(link: Link): void {
     this.live = link;
     this.#connections += 1;
-    for (const subscription of this.subscriptions) this.#restore(link, subscription);
-    for (const service of this.services.values()) this.#offer(link, service);
+    this.#announced = true;
+    this.restored = this.standing.restore(link);
     this.#queue.flush(link);
     const { connectionId } = link.welcome;
     this.events.connected.emit({ connectionId, returned: this.#connections > 1 });
   }
 
+  leaving(link: Link): void {
+    if (this.live === link) this.live = undefined;
+  }
+
   offline(error: IPCError, returning: boolean): void {
-    const wasOnline = this.live !== undefined;
+    const wasOnline = this.#announced;
+    this.#announced = false;
     this.live = undefined;
-    for (const service of this.services.values()) service.id = 0;
+    this.standing.detach();
     if (!returning) this.#over(error);
     if (wasOnline) this.events.disconnected.emit(error, returning);
     // Whoever awaits connect() or disconnect() is told there; coming back is awaited by nobody.
@@ -295,44 +330,48 @@ export class ClientCore implements LinkOwner, LifecycleOwner, SubscriptionOwner 
     this.events.reconnecting.emit({ attempt, delayMs, cause });
   }
 
-  /** Nothing will come any more. */
+  /** Nothing will come any more; or a first attempt has failed, and what stands waits for the next. */
   #over(error: IPCError): void {
+    this.#closed = this.#connections > 0 || error.code === 'USAGE_CLOSED';
+    this.#cancelReminder?.();
+    this.#cancelReminder = undefined;
     this.#queue.drop(error);
-    const subscriptions = [...this.subscriptions];
-    this.subscriptions.clear();
-    for (const subscription of subscriptions) subscription.end(error.code === 'USAGE_CLOSED' ? undefined : error);
-    for (const service of this.services.values()) this.handlers.delete(service.channel);
-    this.services.clear();
+    if (this.#closed) this.standing.end(error.code === 'USAGE_CLOSED' ? undefined : error);
   }
 
-  #restore(link: Link, subscription: Subscription): void {
-    link.subscribe(subscription).catch((error: IPCError) => {
-      // The next connection restores it.
-      if (error.code === 'NETWORK_LOST' || error.code === 'USAGE_CLOSED') return;
-      this.subscriptions.delete(subscription);
-      link.dropSubscription(subscription.id);
-      subscription.end(error);
-      this.report(error);
+  /** On the connection; when that is still to come, in the order in which it was asked for. */
+  #confirmed(run: (link: Link) => Promise<unknown>, signal: AbortSignal | undefined): Promise<unknown> {
+    if (this.live !== undefined) return abortable(run(this.live), signal);
+    let remove: (() => void) | undefined;
+    const confirmed = new Promise((resolve, reject) => {
+      remove = this.later(undefined, (link) => void run(link).then(resolve, reject), reject);
     });
+    return abortable(confirmed, signal).finally(remove);
   }
 
-  #offer(link: Link, service: Service): void {
-    const { id, acknowledged } = link.serve(service.fields);
-    service.id = id;
-    acknowledged.catch((error: IPCError) => {
-      if (error.code === 'NETWORK_LOST' || error.code === 'USAGE_CLOSED') return;
-      if (this.services.get(service.channel) === service) this.services.delete(service.channel);
-      this.handlers.delete(service.channel);
-      this.report(error);
-    });
+  /** Throws unless a connection may come; says so once when nobody has asked for one. */
+  #mayWait(): void {
+    const { state } = this.lifecycle;
+    if (state === 'closing' || this.#closed) throw ipcError('USAGE_CLOSED', 'the client is disconnected');
+    if (this.settings.offline === 'fail') {
+      const what = state === 'idle' ? 'is not connected: await connect() first' : `is ${state}`;
+      throw ipcError('USAGE_NOT_CONNECTED', `the client ${what}`);
+    }
+    if (!this.#fresh) return;
+    this.lifecycle.heed();
+    // The timer keeps the process: it must not end as if everything had been done.
+    this.#cancelReminder ??= this.#platform.setTimer(
+      REMINDER_MS,
+      () => {
+        if (this.#queue.bytes === 0 && this.standing.empty) return;
+        const text = `a client of '${this.appId}' waits for a connection, and connect() was not called`;
+        this.#platform.warn(ipcError('USAGE_NOT_CONNECTED', text));
+      },
+      true,
+    );
   }
 
   #listenerFailed(thrown: unknown): void {
     this.handlerFailed(thrown, 'events');
   }
-}
-
-/** What was to be ended has ended with the connection. */
-function ignoreLoss(error: IPCError): void {
-  if (error.code !== 'NETWORK_LOST' && error.code !== 'USAGE_CLOSED') throw error;
 }

@@ -1,6 +1,7 @@
 // The public entry of the client: `isthmus/client`.
 
 export {
+  AbortError,
   ApplicationError,
   AuthenticationError,
   ChannelError,

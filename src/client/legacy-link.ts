@@ -44,7 +44,7 @@ export class LegacyLink implements Link, Forgetful, AnswerLink {
   readonly #asked = new Map<number, { readonly task: Task; readonly request: Message }>();
   #welcome: Welcome | undefined;
   #bytesIn = 0;
-  readonly #ready: (() => void)[] = [];
+  readonly #ready = new Set<() => void>();
   #sent = 0;
   #askedCount = 0;
   #reason: IPCError | undefined;
@@ -145,8 +145,9 @@ export class LegacyLink implements Link, Forgetful, AnswerLink {
     return this.#outflow.waitingBytes < this.#owner.publishQueueBytesMax;
   }
 
-  whenPublishes(_channel: string, run: () => void): void {
-    this.#ready.push(run);
+  whenPublishes(_channel: string, run: () => void): () => void {
+    this.#ready.add(run);
+    return () => void this.#ready.delete(run);
   }
 
   /** Never acknowledged: it counts from the moment that the server reads it. */
@@ -342,6 +343,7 @@ export class LegacyLink implements Link, Forgetful, AnswerLink {
     const error = this.#reason ?? lost;
     const loss = lossOf(error);
     this.#reason ??= error;
+    this.#owner.leaving(this);
     this.#subscriptions.end();
     for (const { task } of [...this.#asked.values()]) task.stop(loss, false);
     for (const pending of this.#calls.drain()) pending.fail(loss);
@@ -350,7 +352,9 @@ export class LegacyLink implements Link, Forgetful, AnswerLink {
   }
 
   #wake(): void {
-    for (const run of this.#ready.splice(0)) run();
+    const ready = [...this.#ready];
+    this.#ready.clear();
+    for (const run of ready) run();
   }
 }
 

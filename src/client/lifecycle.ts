@@ -1,6 +1,7 @@
 // The life of a client from connection to connection: when to connect, when to come back, when to give
 // up. The states are data; everything that happens goes through the table.
 
+import { abortable, onAbort } from '../base/abort.ts';
 import { abortError, ipcError, IPCError, toError } from '../base/errors.ts';
 import type { Wire } from '../transports/wire.ts';
 import { showAddress } from './address.ts';
@@ -30,7 +31,11 @@ const CLOSE_TIMEOUT_MS = 2000;
 export interface LifecycleOwner {
   /** Makes a connection of a wire; its handshake begins with `open`. */
   link(wire: Wire): Link;
+  /** The first attempt of a new life begins. */
+  connecting(): void;
   online(link: Link): void;
+  /** We are about to say goodbye: nothing more may be sent. */
+  leaving(link: Link): void;
   /** `returning`: it will be tried to come back. */
   offline(error: IPCError, returning: boolean): void;
   reconnecting(attempt: number, delayMs: number, cause: IPCError): void;
@@ -62,6 +67,9 @@ export class Lifecycle {
   #link: Link | undefined;
   #waiters: Waiter[] = [];
   #attempt = 0;
+  #onlineAt = 0;
+  /** Takes this client off its signal. */
+  #unlisten: (() => void) | undefined;
   #abort: AbortController | undefined;
   #cancelRetry: (() => void) | undefined;
   #closed: Promise<void> | undefined;
@@ -83,16 +91,30 @@ export class Lifecycle {
 
   /** Resolves when online. */
   connect(signal: AbortSignal | undefined): Promise<void> {
-    if (signal?.aborted === true) return Promise.reject(abortError(signal));
+    for (const one of [signal, this.#settings.signal]) {
+      if (one?.aborted === true) return Promise.reject(abortError(one));
+    }
     if (this.#state === 'online') return Promise.resolve();
-    if (this.#state === 'closing') return (this.#closed as Promise<void>).then(() => this.connect(signal));
+    if (this.#state === 'closing') {
+      return abortable(this.#closed as Promise<void>, signal).then(() => this.connect(signal));
+    }
     const promise = this.#wait(signal);
     if (this.#state === 'idle') {
       this.#attempt = 0;
       this.#become('connecting');
+      this.heed();
+      this.#owner.connecting();
       this.#try();
     }
     return promise;
+  }
+
+  /** From now on the signal of the client is listened to, until the client has come to rest. Throws its reason. */
+  heed(): void {
+    const { signal } = this.#settings;
+    if (signal === undefined || this.#unlisten !== undefined) return;
+    if (signal.aborted) throw abortError(signal);
+    this.#unlisten = onAbort(signal, () => this.#signalled(signal));
   }
 
   /** Resolves when nothing is open any more. */
@@ -100,6 +122,7 @@ export class Lifecycle {
     const error = closedError();
     switch (this.#state) {
       case 'idle':
+        this.#atRest(error);
         return Promise.resolve();
       case 'closing':
         return this.#closed as Promise<void>;
@@ -109,6 +132,7 @@ export class Lifecycle {
           this.#closedDone = resolve;
         });
         this.#times.add(this.#closeAlarm, CLOSE_TIMEOUT_MS);
+        if (this.#link !== undefined) this.#owner.leaving(this.#link);
         this.#link?.close(error);
         return this.#closed;
       default:
@@ -122,7 +146,7 @@ export class Lifecycle {
     if (link !== this.#link) return;
     this.#times.remove(this.#connectAlarm);
     this.#abort = undefined;
-    this.#attempt = 0;
+    this.#onlineAt = this.#platform.clock();
     this.#become('online');
     if (this.#settings.heartbeatIntervalMs > 0)
       this.#times.add(this.#heartbeat, this.#settings.heartbeatIntervalMs / 2);
@@ -178,15 +202,17 @@ export class Lifecycle {
     this.#settle();
     const first = this.#state === 'connecting';
     const { reconnect, reconnectAttempts, reconnectDelayMs } = this.#settings;
+    const ceilingMs = () => Math.min(RECONNECT_DELAY_MS_MAX, reconnectDelayMs * 2 ** this.#attempt);
+    // A server that lets us in and drops us at once is to be waited for as one that is not there.
+    const wasOnline = this.#state === 'online';
+    if (wasOnline && this.#platform.clock() - this.#onlineAt >= ceilingMs()) this.#attempt = 0;
     // A wrong peer at the address may be gone the next time; that this client is refused may not.
     if (first || !reconnect || !error.retry || this.#attempt >= reconnectAttempts) {
       this.#rest(error);
       return;
     }
-    const wasOnline = this.#state === 'online';
     this.#become('waiting');
-    const ceiling = Math.min(RECONNECT_DELAY_MS_MAX, reconnectDelayMs * 2 ** this.#attempt);
-    const delayMs = this.#platform.random() * ceiling;
+    const delayMs = this.#platform.random() * ceilingMs();
     this.#attempt += 1;
     // Whoever waits for the connection must not find the process gone: this timer keeps it.
     this.#cancelRetry = this.#platform.setTimer(
@@ -224,9 +250,21 @@ export class Lifecycle {
   #rest(error: IPCError): void {
     this.#settle();
     this.#become('idle');
-    this.#owner.offline(error, false);
+    this.#atRest(error);
     for (const waiter of this.#waiters.splice(0)) waiter.reject(error);
     this.#times.rest();
+  }
+
+  #atRest(error: IPCError): void {
+    this.#unlisten?.();
+    this.#unlisten = undefined;
+    this.#owner.offline(error, false);
+  }
+
+  #signalled(signal: AbortSignal): void {
+    const error = abortError(signal);
+    for (const waiter of this.#waiters.splice(0)) waiter.reject(error);
+    void this.disconnect();
   }
 
   #beat(): void {
@@ -237,23 +275,23 @@ export class Lifecycle {
 
   #wait(signal: AbortSignal | undefined): Promise<void> {
     return new Promise((resolve, reject) => {
-      const abort = () => {
+      const abort = (by: AbortSignal) => {
         this.#waiters = this.#waiters.filter((one) => one !== waiter);
-        const error = abortError(signal as AbortSignal);
+        const error = abortError(by);
         if (this.#waiters.length === 0 && this.#state === 'connecting') this.#stop(error);
         waiter.reject(error);
       };
       const waiter: Waiter = {
         resolve: () => {
-          signal?.removeEventListener('abort', abort);
+          unlisten?.();
           resolve();
         },
         reject: (error) => {
-          signal?.removeEventListener('abort', abort);
+          unlisten?.();
           reject(error);
         },
       };
-      signal?.addEventListener('abort', abort);
+      const unlisten = signal === undefined ? undefined : onAbort(signal, () => abort(signal));
       this.#waiters.push(waiter);
     });
   }

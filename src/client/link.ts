@@ -35,8 +35,8 @@ export interface Link {
   publish(channel: string, value: unknown, retain: boolean, confirm: Acknowledgement | undefined): void;
   /** Would a publish leave at once? */
   publishes(channel: string): boolean;
-  /** Calls `run` once when a publish may leave at once, or the connection has ended. */
-  whenPublishes(channel: string, run: () => void): void;
+  /** Calls `run` once when a publish may leave at once, or the connection has ended. Gives what prevents it. */
+  whenPublishes(channel: string, run: () => void): () => void;
   subscribe(subscription: Subscription): Promise<unknown>;
   unsubscribe(id: number): Promise<unknown>;
   /** Forgets a subscription that was refused. */
@@ -59,8 +59,12 @@ export interface LinkOwner {
   now(): number;
   handlerOf(channel: string): RequestHandler | undefined;
   notified(message: Message): void;
+  /** An error that nobody awaits. */
+  report(error: IPCError): void;
   /** The handshake is done. */
   opened(link: Link): void;
+  /** The connection has gone, those who wait on it are about to be told: nothing may be sent on it. */
+  leaving(link: Link): void;
   /** The connection has gone; called exactly once, last. */
   closed(link: Link, error: IPCError): void;
 }
@@ -69,4 +73,10 @@ export interface LinkOwner {
 export function lossOf(error: IPCError): IPCError {
   if (error.code === 'USAGE_CLOSED') return error;
   return ipcError('NETWORK_LOST', `the connection ended: ${error.message}`, { cause: error });
+}
+
+/** What is said of publishes that waited for credit when the connection ended, and that nobody awaits. */
+export function unpublished(unsent: number, lost: IPCError): IPCError {
+  const text = `${unsent} messages that waited for credit were not published: ${lost.message}`;
+  return ipcError(lost.code, text, { cause: lost, details: { unsent } });
 }

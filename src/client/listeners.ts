@@ -1,5 +1,7 @@
 // Who listens to what happens to a client. Every listener is taken out by the disposer that it was given.
 
+import { functionOption } from '../base/options.ts';
+
 /** Takes a listener out again; works with `using`, too. Calling it twice does no harm. */
 export interface Disposer {
   (): void;
@@ -12,10 +14,10 @@ export function disposer(dispose: () => void): Disposer {
 
 /** The listeners of one kind of event. */
 export class Listeners<A extends readonly unknown[]> {
-  #all: readonly ((...args: A) => void)[] = [];
+  #all: readonly ((...args: A) => unknown)[] = [];
   readonly #failed: (thrown: unknown) => void;
 
-  /** `failed` is told what a listener throws; the other listeners are called all the same. */
+  /** `failed` is told what a listener throws, at once or by its promise; the other listeners are called all the same. */
   constructor(failed: (thrown: unknown) => void) {
     this.#failed = failed;
   }
@@ -24,7 +26,8 @@ export class Listeners<A extends readonly unknown[]> {
     return this.#all.length;
   }
 
-  add(listener: (...args: A) => void): Disposer {
+  add(listener: (...args: A) => unknown): Disposer {
+    functionOption('listener', listener);
     // A wrapper of its own, so that the same function can be added twice and taken out once.
     const own = (...args: A) => listener(...args);
     this.#all = [...this.#all, own];
@@ -36,10 +39,15 @@ export class Listeners<A extends readonly unknown[]> {
   emit(...args: A): void {
     for (const listener of this.#all) {
       try {
-        listener(...args);
+        const result: unknown = listener(...args);
+        if (isThenable(result)) result.then(undefined, this.#failed);
       } catch (thrown) {
         this.#failed(thrown);
       }
     }
   }
+}
+
+export function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function';
 }

@@ -5,6 +5,7 @@ import type { Frame } from '../protocol/codec.ts';
 import { Message, MessageType } from '../protocol/messages.ts';
 import type { PayloadCodec } from '../protocol/payload.ts';
 import { Call, type PayloadReader, Pending } from './calls.ts';
+import { isThenable } from './listeners.ts';
 import type { Timekeeper } from './timekeeper.ts';
 
 /** What a message is made with, beside its frame. */
@@ -48,7 +49,7 @@ export class MessageCall extends Call<Message | null> {
 }
 
 /** Called with the response, or with null and what went wrong. */
-export type ResponseCallback<T = unknown> = (response: Message<T> | null, error: IPCError | null) => void;
+export type ResponseCallback<T = unknown> = (response: Message<T> | null, error: IPCError | null) => unknown;
 
 /** Gives the response to a callback. */
 export class CallbackCall extends Pending {
@@ -83,10 +84,15 @@ export class CallbackCall extends Pending {
 
   #call(response: Message | null, error: IPCError | null): void {
     try {
-      this.#callback(response, error);
+      const result: unknown = this.#callback(response, error);
+      if (isThenable(result)) result.then(undefined, (thrown: unknown) => this.#threw(thrown));
     } catch (thrown) {
-      this.#origin.handlerFailed(toError(thrown), this.#channel);
+      this.#threw(thrown);
     }
+  }
+
+  #threw(thrown: unknown): void {
+    this.#origin.handlerFailed(toError(thrown), this.#channel);
   }
 }
 

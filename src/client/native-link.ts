@@ -17,7 +17,7 @@ import { encodePayload, type EncodedPayload } from '../protocol/payload.ts';
 import { CREDIT_OVERHEAD_BYTES, readFields, type TickResult, writeFields } from '../session/session.ts';
 import { Acknowledgement, CallTable, type Pending } from './calls.ts';
 import { goodbyeError, readWelcome, type Welcome } from './handshake.ts';
-import { type Link, type LinkOwner, lossOf } from './link.ts';
+import { type Link, type LinkOwner, lossOf, unpublished } from './link.ts';
 import { Outgoing } from './outgoing.ts';
 import type { StreamLink } from './response-stream.ts';
 import type { Subscription, SubscriptionLink } from './subscription.ts';
@@ -141,8 +141,8 @@ export class NativeLink implements Link, ConnectionOwner, StreamLink, Subscripti
     return this.#outgoing.channel(channel).open;
   }
 
-  whenPublishes(channel: string, run: () => void): void {
-    this.#outgoing.channel(channel).whenOpen(run);
+  whenPublishes(channel: string, run: () => void): () => void {
+    return this.#outgoing.channel(channel).whenOpen(run);
   }
 
   subscribe(subscription: Subscription): Promise<number> {
@@ -220,12 +220,15 @@ export class NativeLink implements Link, ConnectionOwner, StreamLink, Subscripti
   closed(cause: IPCError): void {
     const error = this.#goodbye ?? cause;
     const lost = lossOf(error);
+    this.#owner.leaving(this);
     for (const subscription of this.#subscriptions.values()) subscription.detach();
     this.#subscriptions.clear();
     this.#tasks.end(lost);
-    const pending = [...this.#calls.drain(), ...this.#pings.values(), ...this.#outgoing.end()];
+    const { waiting, unsent } = this.#outgoing.end();
+    const pending = [...this.#calls.drain(), ...this.#pings.values(), ...waiting];
     this.#pings.clear();
     for (const one of pending) one.fail(lost);
+    if (unsent > 0) this.#owner.report(unpublished(unsent, lost));
     this.#outgoing.wake();
     this.#owner.closed(this, error);
   }

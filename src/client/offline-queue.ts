@@ -1,4 +1,4 @@
-// What was sent while the connection was away, in order, and bounded.
+// What was asked for while there was no connection, in order, and bounded.
 
 import { ipcError, type IPCError } from '../base/errors.ts';
 
@@ -13,7 +13,7 @@ const ENTRY_BYTES = 64;
 
 export class OfflineQueue<L> {
   readonly #bytesMax: number;
-  #entries: Entry<L>[] = [];
+  #entries = new Set<Entry<L>>();
   #bytes = 0;
 
   constructor(bytesMax: number) {
@@ -24,8 +24,11 @@ export class OfflineQueue<L> {
     return this.#bytes;
   }
 
-  /** `run` is called with the next connection, `drop` when there will be none. Throws `LIMIT_OFFLINE_QUEUE`. */
-  push(payloadBytes: number, run: (link: L) => void, drop: (error: IPCError) => void): void {
+  /**
+   * `run` is called with the next connection, `drop` when there will be none. Gives what takes it out
+   * again: what nobody waits for must leave its room to others. Throws `LIMIT_OFFLINE_QUEUE`.
+   */
+  push(payloadBytes: number, run: (link: L) => void, drop: (error: IPCError) => void): () => void {
     const bytes = payloadBytes + ENTRY_BYTES;
     if (this.#bytes + bytes > this.#bytesMax) {
       throw ipcError(
@@ -36,8 +39,12 @@ export class OfflineQueue<L> {
         },
       );
     }
+    const entry = { bytes, run, drop };
     this.#bytes += bytes;
-    this.#entries.push({ bytes, run, drop });
+    this.#entries.add(entry);
+    return () => {
+      if (this.#entries.delete(entry)) this.#bytes -= bytes;
+    };
   }
 
   /** Sends everything. */
@@ -50,9 +57,9 @@ export class OfflineQueue<L> {
     for (const entry of this.#take()) entry.drop(error);
   }
 
-  #take(): Entry<L>[] {
+  #take(): ReadonlySet<Entry<L>> {
     const entries = this.#entries;
-    this.#entries = [];
+    this.#entries = new Set();
     this.#bytes = 0;
     return entries;
   }

@@ -25,6 +25,8 @@ export interface PublishOptions {
 export interface ServeOptions {
   /** Requests that this client takes at a time. 1 to 1,000,000. Default: the server's. */
   readonly maxInFlight?: number;
+  /** Ends the service when it fires. */
+  readonly signal?: AbortSignal;
 }
 
 export const REQUEST_OPTIONS = ['timeout', 'signal'];
@@ -60,7 +62,7 @@ export function creditBytesOption(options: SubscribeOptions): number {
 
 /** Throws for what is wrong with the options of a service; gives what the server is told. */
 export function serveFields(channel: string, options: ServeOptions): object {
-  knownOptions('serve', options, ['maxInFlight']);
+  knownOptions('serve', options, ['maxInFlight', 'signal']);
   const { maxInFlight } = options;
   if (maxInFlight === undefined) return { channel };
   return { channel, maxInFlight: integerOption('maxInFlight', maxInFlight, { default: 1, min: 1, max: 1_000_000 }) };

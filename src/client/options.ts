@@ -6,6 +6,7 @@ import {
   integerOption,
   invalidOption,
   knownOptions,
+  signalOption,
   stringOption,
 } from '../base/options.ts';
 import { encodeBase64 } from '../protocol/base64.ts';
@@ -29,7 +30,7 @@ export interface ClientOptions<C = AnyContract> extends AddressOptions {
   readonly connectionTimeout?: number;
   /** Come back after a loss. Default true. */
   readonly reconnect?: boolean;
-  /** Attempts in a row before giving up: 0 to 1,000,000, or `Infinity`. Default 5. */
+  /** Attempts in a row before giving up: 0 to 1,000,000, or `Infinity`; a connection that did not last as long as the longest wait before it counts as one. Default 5. */
   readonly reconnectAttempts?: number;
   /** The mean of the first wait is half of this; it doubles up to 30,000, with full jitter. 1 to 30,000. Default 2,000. */
   readonly reconnectDelay?: number;
@@ -37,7 +38,7 @@ export interface ClientOptions<C = AnyContract> extends AddressOptions {
   readonly heartbeatInterval?: number;
   /** Time-out of requests that name none: 0 to 2^31-1; 0 = none. Default 5,000. */
   readonly requestTimeout?: number;
-  /** What is sent while the connection is away waits for it, or fails with `USAGE_NOT_CONNECTED`. Default `'wait'`. */
+  /** What is asked for while there is no connection, before the first `connect()` too, waits for it, or fails with `USAGE_NOT_CONNECTED`. Default `'wait'`. */
   readonly offline?: 'wait' | 'fail';
   /** Bytes that may wait for the connection, 1 KiB to 1 GiB. Default 4 MiB. */
   readonly offlineQueueBytesMax?: number;
@@ -132,11 +133,6 @@ export function timeoutOption(value: unknown, fallback: number): number {
   return value === undefined
     ? fallback
     : integerOption('timeout', value, { default: fallback, min: 0, max: TIMEOUT_MS_MAX });
-}
-
-export function signalOption(name: string, value: unknown): AbortSignal | undefined {
-  if (value === undefined || value instanceof AbortSignal) return value;
-  throw invalidOption(name, value, 'an AbortSignal');
 }
 
 function helloFields(appId: string, options: ClientOptions<unknown>, limits: Limits): object {

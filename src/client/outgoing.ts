@@ -22,7 +22,7 @@ interface QueuedPublish {
 class OutgoingChannel {
   readonly number: number;
   readonly credit: SendCredit;
-  readonly #ready: (() => void)[] = [];
+  #ready = new Set<() => void>();
   #queue: QueuedPublish[] = [];
   #head = 0;
 
@@ -51,12 +51,16 @@ class OutgoingChannel {
     return first;
   }
 
-  whenOpen(run: () => void): void {
-    this.#ready.push(run);
+  whenOpen(run: () => void): () => void {
+    this.#ready.add(run);
+    return () => void this.#ready.delete(run);
   }
 
   wake(): void {
-    for (const run of this.#ready.splice(0)) run();
+    if (this.#ready.size === 0) return;
+    const ready = this.#ready;
+    this.#ready = new Set();
+    for (const run of ready) run();
   }
 }
 
@@ -132,16 +136,18 @@ export class Outgoing {
     if (out.open) out.wake();
   }
 
-  /** The connection has gone: gives those who wait for what was never sent. */
-  end(): Pending[] {
+  /** The connection has gone: gives those who wait for what was never sent, and the number that nobody awaits. */
+  end(): { readonly waiting: readonly Pending[]; readonly unsent: number } {
     const waiting: Pending[] = [];
+    let unsent = 0;
     for (const out of this.#byNumber) {
       for (let queued = out.shift(); queued !== undefined; queued = out.shift()) {
-        if (queued.confirm !== undefined) waiting.push(queued.confirm);
+        if (queued.confirm === undefined) unsent += 1;
+        else waiting.push(queued.confirm);
       }
     }
     this.#queuedBytes = 0;
-    return waiting;
+    return { waiting, unsent };
   }
 
   wake(): void {

@@ -1,7 +1,7 @@
 // Requests: every way to ask and to take the answer.
 
 import { abortError, toError } from '../base/errors.ts';
-import { booleanOption, knownOptions } from '../base/options.ts';
+import { booleanOption, functionOption, knownOptions, signalOption } from '../base/options.ts';
 import type { AnyContract, RequestChannel, RequestOf, ResponseOf } from '../protocol/contract.ts';
 import type { Message } from '../protocol/messages.ts';
 import { checkChannelName } from '../protocol/names.ts';
@@ -15,7 +15,7 @@ import {
   SEND_REQUEST_OPTIONS,
   type SendRequestOptions,
 } from './operation-options.ts';
-import { type ClientOptions, signalOption, timeoutOption } from './options.ts';
+import { type ClientOptions, timeoutOption } from './options.ts';
 import type { Platform } from './platform.ts';
 import { ResponseStream } from './response-stream.ts';
 
@@ -63,7 +63,12 @@ export class RequestingClient<C = AnyContract> extends BaseClient {
     options?: SendRequestOptions,
   ): Promise<Message<ResponseOf<C, K>>>;
   sendRequest(channel: string, data: unknown, options?: SendRequestOptions): Promise<unknown> {
-    const nullOnTimeout = booleanOption('nullOnTimeout', options?.nullOnTimeout, false);
+    let nullOnTimeout: boolean;
+    try {
+      nullOnTimeout = booleanOption('nullOnTimeout', options?.nullOnTimeout, false);
+    } catch (thrown) {
+      return Promise.reject(toError(thrown));
+    }
     const call = new MessageCall(this.core, channel, this.newId(), nullOnTimeout);
     return this.#request(call, channel, data, options, SEND_REQUEST_OPTIONS);
   }
@@ -76,6 +81,7 @@ export class RequestingClient<C = AnyContract> extends BaseClient {
     options: RequestOptions = {},
   ): string {
     checkChannelName(channel);
+    functionOption('callback', callback);
     knownOptions('sendRequestAsync', options, REQUEST_OPTIONS);
     const id = this.newId();
     const call = new CallbackCall(this.core, channel, id, callback as ResponseCallback);

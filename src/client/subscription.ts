@@ -1,12 +1,13 @@
 // One subscription: what it has received and not dealt with, and the credit that it gives for the rest.
 // It outlives its connection: after a reconnect the same object is subscribed again.
 
+import { onAbort } from '../base/abort.ts';
 import { ipcError, type IPCError, toError } from '../base/errors.ts';
 import type { Contract } from '../protocol/contract.ts';
 import type { Message } from '../protocol/messages.ts';
 import type { OutboxPolicy } from '../protocol/policies.ts';
 import { ReceiveCredit } from '../session/credit.ts';
-import { type Disposer, Listeners } from './listeners.ts';
+import { type Disposer, isThenable, Listeners } from './listeners.ts';
 
 /** Called for each message, in order. What it returns may be a promise: the message counts as done when it settles. */
 export type MessageHandler<T = unknown> = (message: Message<T>) => unknown;
@@ -72,6 +73,8 @@ export class Subscription<T = unknown> implements AsyncIterableIterator<Message<
   #received = 0;
   #ended = false;
   #error: IPCError | undefined;
+  /** Takes the subscription off the signal that ends it. */
+  #unlisten: (() => void) | undefined;
 
   /** Made by `client.subscribe`. */
   constructor(
@@ -163,6 +166,11 @@ export class Subscription<T = unknown> implements AsyncIterableIterator<Message<
     return Math.max(1, this.creditBytes - this.#heldBytes);
   }
 
+  /** Unsubscribes when the signal fires; nothing is left on it once the subscription has ended. */
+  endOn(signal: AbortSignal): void {
+    this.#unlisten = onAbort(signal, () => void this.unsubscribe().catch(() => {}));
+  }
+
   detach(): void {
     this.#link = undefined;
     this.id = 0;
@@ -194,6 +202,7 @@ export class Subscription<T = unknown> implements AsyncIterableIterator<Message<
     if (this.#ended) return;
     this.#ended = true;
     this.#error = error;
+    this.#unlisten?.();
     this.detach();
     const waiting = this.#waiting;
     this.#waiting = [];
@@ -261,8 +270,4 @@ export class Subscription<T = unknown> implements AsyncIterableIterator<Message<
   #failed(thrown: unknown, channel: string): void {
     this.#owner.handlerFailed(toError(thrown), channel);
   }
-}
-
-function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function';
 }

@@ -1,5 +1,5 @@
 // One coarse timer for everything of a client that can time out. It runs only while something is due,
-// and it does not keep the process alive: what is waited for has a socket that does.
+// and it does not keep the process alive where what is waited for has a socket that does.
 
 import { Deadline, Deadlines } from '../session/deadlines.ts';
 
@@ -15,13 +15,16 @@ export class Timekeeper {
   readonly #due = new Deadlines<Due>();
   readonly #clock: () => number;
   readonly #setTimer: SetTimer;
+  readonly #keepsProcessAlive: () => boolean;
   #cancel: (() => void) | undefined;
   #armedFor = Number.POSITIVE_INFINITY;
   readonly #run = () => this.#fire();
 
-  constructor(clock: () => number, setTimer: SetTimer) {
+  /** `keepsProcessAlive` is asked whenever the timer is set. */
+  constructor(clock: () => number, setTimer: SetTimer, keepsProcessAlive = () => false) {
     this.#clock = clock;
     this.#setTimer = setTimer;
+    this.#keepsProcessAlive = keepsProcessAlive;
   }
 
   /** How many wait. */
@@ -52,7 +55,7 @@ export class Timekeeper {
   #arm(dueAt: number, now: number): void {
     this.#cancel?.();
     this.#armedFor = dueAt;
-    this.#cancel = this.#setTimer(Math.max(1, Math.ceil(dueAt - now)), this.#run, false);
+    this.#cancel = this.#setTimer(Math.max(1, Math.ceil(dueAt - now)), this.#run, this.#keepsProcessAlive());
   }
 
   #fire(): void {

@@ -43,12 +43,14 @@ export class PipeError extends IPCError {
   static readonly TIMEOUT = 'TIMEOUT';
   static readonly UNKNOWN = 'UNKNOWN';
 
-  override readonly name: string = 'PipeError';
+  override readonly name: string;
   /** The code of PipeCom; `code` tells more precisely what happened. */
   readonly errorCode: PipeErrorCode;
 
   constructor(code: ErrorCode, message: string, options?: IPCErrorOptions) {
     super(code, message, options);
+    // Who gave up by an AbortSignal asks for the name that the platform gives it.
+    this.name = code === 'TIME_CANCELLED' ? 'AbortError' : 'PipeError';
     this.errorCode = ERROR_CODE_OF[code] ?? 'UNKNOWN';
   }
 

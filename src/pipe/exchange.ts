@@ -1,5 +1,6 @@
 // One message on its way, from `send` to its outcome.
 
+import { onAbort } from '../base/abort.ts';
 import { abortError } from '../base/errors.ts';
 import { PipeError } from './errors.ts';
 
@@ -22,8 +23,8 @@ export class Exchange {
   readonly #onEnd: (exchange: Exchange) => void;
   readonly #resolve: (value: true) => void;
   readonly #reject: (error: Error) => void;
-  readonly #signal: AbortSignal | undefined;
-  readonly #onAbort: (() => void) | undefined;
+  /** Takes it off the signal that ends it. */
+  readonly #unlisten: (() => void) | undefined;
   #timer: NodeJS.Timeout | undefined;
   #controller: AbortController | undefined;
   #isOver = false;
@@ -43,11 +44,7 @@ export class Exchange {
     this.#reject = settle.reject;
     this.#onEnd = settle.onEnd;
     const { signal, timeoutMs } = options;
-    this.#signal = signal;
-    if (signal !== undefined) {
-      this.#onAbort = (): void => this.fail(abortOf(signal));
-      signal.addEventListener('abort', this.#onAbort);
-    }
+    this.#unlisten = signal && onAbort(signal, () => this.fail(abortOf(signal)));
     if (timeoutMs > 0) {
       this.#timer = setTimeout(() => {
         this.fail(new PipeError('TIME_OUT', `not acknowledged within ${timeoutMs} ms`, { details: { timeoutMs } }));
@@ -79,14 +76,18 @@ export class Exchange {
     if (this.#isOver) return false;
     this.#isOver = true;
     clearTimeout(this.#timer);
-    if (this.#onAbort !== undefined) this.#signal?.removeEventListener('abort', this.#onAbort);
+    this.#unlisten?.();
     this.#onEnd(this);
     return true;
   }
 }
 
+export function throwIfAborted(signal: AbortSignal | undefined): void {
+  if (signal?.aborted === true) throw abortOf(signal);
+}
+
 /** The reason of an abort, as the error that `send` rejects with. */
-export function abortOf(signal: AbortSignal): PipeError {
+function abortOf(signal: AbortSignal): PipeError {
   const error = abortError(signal);
   return new PipeError(error.code, error.message, { cause: signal.reason, details: error.details });
 }

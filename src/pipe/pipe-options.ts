@@ -6,6 +6,7 @@ import {
   integerOption,
   invalidOption,
   knownOptions,
+  signalOption,
   stringOption,
 } from '../base/options.ts';
 import type { PipePeer, StopReason } from './inbox.ts';
@@ -106,7 +107,7 @@ export function resolvePipeOptions(options: PipeOptions) {
     maxMessageBytes: atLeastOne('maxMessageBytes', 1_073_741_824, 67_108_864),
     maxSenders: atLeastOne('maxSenders', 65_536, 1_000),
     rememberedIds: integerOption('rememberedIds', options.rememberedIds, { default: 10_000, min: 0, max: 10_000_000 }),
-    signal: options.signal,
+    signal: signalOption('signal', options.signal),
     onError: errorHandler(options.onError),
   };
 }

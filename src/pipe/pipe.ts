@@ -1,7 +1,8 @@
 // The public listener: a name, a callback, and a life that ends by itself or by `close`.
 
+import { onAbort } from '../base/abort.ts';
 import { invalidOption } from '../base/options.ts';
-import { abortOf } from './exchange.ts';
+import { throwIfAborted } from './exchange.ts';
 import { PipeError } from './errors.ts';
 import { type Incoming, Inbox } from './inbox.ts';
 import { Listener } from './listener.ts';
@@ -55,7 +56,8 @@ export class Pipe<F extends PipeFormat = 'text'> {
   #listener: Listener | undefined;
   #stopped: PipeStopReason | undefined;
   #idleTimer: NodeJS.Timeout | undefined;
-  #onAbort: (() => void) | undefined;
+  /** Takes the pipe off the signal that stops it. */
+  #unlisten: (() => void) | undefined;
   #resolveClosed: (reason: PipeStopReason) => void = () => {};
 
   /**
@@ -107,7 +109,7 @@ export class Pipe<F extends PipeFormat = 'text'> {
    */
   async listen(): Promise<this> {
     const { signal } = this.#options;
-    if (signal?.aborted === true) throw abortOf(signal);
+    throwIfAborted(signal);
     if (this.#stopped !== undefined) throw this.#closedError();
     this.#opening ??= Listener.open(this.#place, this.#options, this.#inbox);
     const listener = await this.#opening.catch((thrown: unknown) => {
@@ -116,11 +118,9 @@ export class Pipe<F extends PipeFormat = 'text'> {
     });
     if (this.#listener !== undefined) return this;
     this.#listener = listener;
+    if (signal !== undefined) this.#unlisten = onAbort(signal, () => this.#inbox.stop('aborted'));
+    throwIfAborted(signal);
     if (this.#stopped !== undefined) throw this.#closedError();
-    if (signal !== undefined) {
-      this.#onAbort = (): void => this.#inbox.stop('aborted');
-      signal.addEventListener('abort', this.#onAbort);
-    }
     this.#watchIdleness();
     return this;
   }
@@ -184,7 +184,7 @@ export class Pipe<F extends PipeFormat = 'text'> {
   #shutDown(reason: PipeStopReason): void {
     this.#stopped = reason;
     clearTimeout(this.#idleTimer);
-    if (this.#onAbort !== undefined) this.#options.signal?.removeEventListener('abort', this.#onAbort);
+    this.#unlisten?.();
     this.#queue?.end();
     void this.#release().then(
       () => this.#resolveClosed(reason),

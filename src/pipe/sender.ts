@@ -2,9 +2,9 @@
 
 import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { integerOption, invalidOption, knownOptions, stringOption } from '../base/options.ts';
+import { integerOption, invalidOption, knownOptions, signalOption, stringOption } from '../base/options.ts';
 import { PipeError } from './errors.ts';
-import { abortOf, Exchange } from './exchange.ts';
+import { throwIfAborted, Exchange } from './exchange.ts';
 import { type FailureCode, type GoodbyeCode, MAX_ID_BYTES } from './frames.ts';
 import { LaneClient, type LaneClientHost } from './lane-client.ts';
 import { meet } from './meeting.ts';
@@ -129,8 +129,8 @@ export class PipeSender {
     if (typeof message !== 'string' && !(message instanceof Uint8Array)) {
       throw invalidOption('message', message, 'a text or bytes');
     }
-    const { signal } = options;
-    if (signal?.aborted === true) throw abortOf(signal);
+    const signal = signalOption('signal', options.signal);
+    throwIfAborted(signal);
     if (this.#isClosed)
       throw new PipeError('USAGE_CLOSED', 'the sender is closed', { details: { pipe: this.#place.name } });
     // The listener may have ended since the last message without our having read that: look for the next one then.

@@ -4,6 +4,7 @@ import { ServerMessage as ServerMessageClass } from './message.ts';
 import type { ServerMessage as ServerMessageModel } from './model.ts';
 
 export {
+  AbortError,
   AuthenticationError,
   ApplicationError,
   ChannelError,

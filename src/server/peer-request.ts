@@ -1,7 +1,8 @@
 // A request of the server's own program to one client.
 
+import { onAbort } from '../base/abort.ts';
 import { abortError, ipcError, type IPCError } from '../base/errors.ts';
-import { integerOption } from '../base/options.ts';
+import { integerOption, signalOption } from '../base/options.ts';
 import type { Frame } from '../protocol/codec.ts';
 import { Message } from '../protocol/messages.ts';
 import { encodePayload } from '../protocol/payload.ts';
@@ -43,10 +44,10 @@ export async function askPeer(
   options: PeerRequestOptions = {},
 ): Promise<Message> {
   const timeoutMs = integerOption('timeout', options.timeout, TIMEOUT_MS);
-  const { signal } = options;
+  const signal = signalOption('signal', options.signal);
   if (signal?.aborted === true) throw abortError(signal);
   const { content, bytes } = encodePayload(payload, hub.context.settings.codec);
-  let onAbort: (() => void) | undefined;
+  let unlisten: (() => void) | undefined;
   try {
     return await new Promise<Message>((resolve, reject) => {
       const call = new OwnCall((answer) => {
@@ -55,14 +56,15 @@ export async function askPeer(
       });
       peer.sendCall(call, channelId, content, bytes, timeoutMs, false);
       hub.requests.watch(call, hub.context.clock() + timeoutMs);
-      onAbort = () => {
-        peer.cancelCall(call);
-        reject(abortError(signal as AbortSignal));
-      };
-      signal?.addEventListener('abort', onAbort, { once: true });
+      unlisten =
+        signal &&
+        onAbort(signal, () => {
+          peer.cancelCall(call);
+          reject(abortError(signal));
+        });
     });
   } finally {
-    if (onAbort !== undefined) signal?.removeEventListener('abort', onAbort);
+    unlisten?.();
   }
 }
 

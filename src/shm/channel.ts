@@ -18,7 +18,7 @@ import {
 import type { Peer } from './presence.ts';
 import type { MessageHandler } from './receiver.ts';
 import { ShmSession } from './session.ts';
-import { closedError, shmError, STATUS, timeoutError } from './status.ts';
+import { closedError, shmError, STATUS, timeoutError, withStatus } from './status.ts';
 import { copied, Loan, type MessageView } from './view.ts';
 
 /** What can be sent; a text goes as UTF-8. */
@@ -297,7 +297,7 @@ export class IPCChannel extends EventEmitter<ShmChannelEvents> {
   async waitForReceivers(count: number, wait?: ShmWaitOptions | number): Promise<boolean> {
     integerOption('count', count, { default: 1, min: 0, max: 1024 });
     const resolved = resolveWait(wait);
-    if (resolved.signal?.aborted) throw abortError(resolved.signal);
+    if (resolved.signal?.aborted) throw withStatus('open', abortError(resolved.signal));
     return this.#use('open').presence.waitForReceivers(count, resolved);
   }
 

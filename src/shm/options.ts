@@ -1,7 +1,14 @@
 // Options of a shared-memory channel, checked at the door.
 
 import { ipcError } from '../base/errors.ts';
-import { booleanOption, choiceOption, integerOption, invalidOption, knownOptions } from '../base/options.ts';
+import {
+  booleanOption,
+  choiceOption,
+  integerOption,
+  invalidOption,
+  knownOptions,
+  signalOption,
+} from '../base/options.ts';
 
 /** ROUTE: one producer at a time. CHANNEL: many. Both reach every receiver. */
 export const ChannelType = { ROUTE: 0, CHANNEL: 1 } as const;
@@ -168,6 +175,7 @@ export interface ResolvedWait {
   readonly signal: AbortSignal | undefined;
 }
 
+const TIMER_MS_MAX = 0x7fff_ffff;
 const FOREVER: ResolvedWait = { timeoutMs: Number.POSITIVE_INFINITY, signal: undefined };
 
 /** A number is a time-out in ms, as in libipc. */
@@ -178,5 +186,10 @@ export function resolveWait(options: ShmWaitOptions | number | undefined): Resol
   if (timeoutMs !== undefined && (typeof timeoutMs !== 'number' || !(timeoutMs >= 0))) {
     throw invalidOption('timeoutMs', timeoutMs, 'a number of milliseconds from 0');
   }
-  return { timeoutMs: timeoutMs ?? Number.POSITIVE_INFINITY, signal: given.signal };
+  // A timer that is set for longer than this fires at once.
+  const limited = timeoutMs !== undefined && timeoutMs <= TIMER_MS_MAX;
+  return {
+    timeoutMs: limited ? timeoutMs : Number.POSITIVE_INFINITY,
+    signal: signalOption('signal', given.signal),
+  };
 }

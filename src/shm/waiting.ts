@@ -1,5 +1,6 @@
 // The queue of callers that wait for the same thing, each with its own time-out and AbortSignal.
 
+import { onAbort } from '../base/abort.ts';
 import { abortError } from '../base/errors.ts';
 import type { ResolvedWait } from './options.ts';
 import { type Activity, timeoutError, withStatus } from './status.ts';
@@ -52,13 +53,10 @@ export class WaitingQueue<T, W> {
     const timer = Number.isFinite(timeoutMs)
       ? setTimeout(() => remove(timeoutError(this.#activity, this.#channel, timeoutMs)), timeoutMs)
       : undefined;
-    const abort = (): void => {
-      if (signal) remove(withStatus(this.#activity, abortError(signal)));
-    };
-    signal?.addEventListener('abort', abort, { once: true });
+    const unlisten = signal && onAbort(signal, () => remove(withStatus(this.#activity, abortError(signal))));
     waiter.settle = () => {
       clearTimeout(timer);
-      signal?.removeEventListener('abort', abort);
+      unlisten?.();
     };
   }
 

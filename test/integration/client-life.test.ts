@@ -103,7 +103,7 @@ describe('coming and going', () => {
     const client = new IPCClient('shop', { path });
     await assert.rejects(client.connect(), coded('NETWORK_CONNECT_FAILED'));
     await assert.rejects(client.connect({ signal: AbortSignal.abort() }), coded('TIME_CANCELLED'));
-    await assert.rejects(client.call('sum', [1]), coded('USAGE_NOT_CONNECTED'));
+    await assert.rejects(client.ping(), coded('USAGE_NOT_CONNECTED'));
     await assert.rejects(
       new IPCClient('shop', { path: `/${'x'.repeat(200)}` }).connect(),
       (error) => error instanceof IPCError,

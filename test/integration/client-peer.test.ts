@@ -6,16 +6,7 @@ import { readFields } from '../../src/session/session.ts';
 import { writeFields } from '../../src/session/session.ts';
 import { CreditKind, FrameFlag, FrameType } from '../../src/protocol/frame-types.ts';
 import { coded, once } from '../support/client-scene.ts';
-import { script, type Script, type ScriptedPeer } from '../support/scripted-server.ts';
-
-async function connected(options: Parameters<typeof script>[0] = {}): Promise<Script & { server: ScriptedPeer }> {
-  const made = script(options);
-  const connecting = made.client.connect();
-  const server = await made.peer();
-  await server.welcome();
-  await connecting;
-  return Object.assign(made, { server });
-}
+import { connected, script } from '../support/scripted-server.ts';
 
 test('HELLO says who wants what; a WELCOME that lacks something ends the attempt', async () => {
   const { client, peer } = script({ name: 'till 3', token: 'secret', will: { channel: 'gone', payload: [1] } });

@@ -155,7 +155,7 @@ test('an AbortSignal ends a send, before and while it waits', { skip }, async (t
   const first = send(pipe, 'holds');
   const second = send(pipe, 'waits', { signal: controller.signal });
   controller.abort();
-  await assert.rejects(second, { name: 'PipeError', code: 'TIME_CANCELLED' });
+  await assert.rejects(second, { name: 'AbortError', code: 'TIME_CANCELLED' });
   await send(pipe, 'known', { id: 'known' });
   hold.open();
   await first;

@@ -56,11 +56,17 @@ export class ScriptedPeer {
   /** The next frame of this type; others before it are skipped. Throws when the connection ends first. */
   async next(type: number): Promise<Frame> {
     for (;;) {
-      const frame =
-        this.#frames.shift() ?? (await new Promise<Frame | undefined>((resolve) => this.#waiting.push(resolve)));
-      if (frame === undefined) throw new Error('the client has gone');
+      const frame = await this.any();
       if (frame.type === type) return frame;
     }
+  }
+
+  /** The next frame, whatever it is. */
+  async any(): Promise<Frame> {
+    const frame =
+      this.#frames.shift() ?? (await new Promise<Frame | undefined>((resolve) => this.#waiting.push(resolve)));
+    if (frame === undefined) throw new Error('the client has gone');
+    return frame;
   }
 
   send(fields: Parameters<typeof encodeFrame>[0]): void {
@@ -89,6 +95,8 @@ export interface Script {
   pass(ms: number): void;
   /** Timers that run. */
   readonly timers: number;
+  /** What the client said to nobody. */
+  readonly warnings: readonly Error[];
 }
 
 /** A client that connects to scripted peers. */
@@ -96,6 +104,7 @@ export function script(options: ClientOptions = {}): Script {
   let now = 0;
   let timers: { readonly dueAt: number; readonly run: () => void }[] = [];
   const peers: ScriptedPeer[] = [];
+  const warnings: Error[] = [];
   const waiting: ((peer: ScriptedPeer) => void)[] = [];
   const platform: Platform = {
     connect: () => {
@@ -120,7 +129,7 @@ export function script(options: ClientOptions = {}): Script {
     },
     allocate: allocatePlain,
     pool: new SlabPool(allocatePlain),
-    warn: () => {},
+    warn: (error) => void warnings.push(error),
   };
   return {
     client: new Client('shop', options, platform),
@@ -142,5 +151,16 @@ export function script(options: ClientOptions = {}): Script {
     get timers() {
       return timers.length;
     },
+    warnings,
   };
+}
+
+/** A client that is connected to a scripted peer. */
+export async function connected(options: ClientOptions = {}): Promise<Script & { server: ScriptedPeer }> {
+  const made = script(options);
+  const connecting = made.client.connect();
+  const server = await made.peer();
+  await server.welcome();
+  await connecting;
+  return Object.assign(made, { server });
 }
