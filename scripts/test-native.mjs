@@ -1,9 +1,9 @@
 // Compiles the tests of the ring (C++, no Node in it) and runs them: the stress test as it is, under
-// ThreadSanitizer and under AddressSanitizer, and the kill test.
+// ThreadSanitizer and under AddressSanitizer, beside a process that writes garbage, and the kill test.
 //
 //   node scripts/test-native.mjs                 what CI runs: several hundred kills
 //   node scripts/test-native.mjs --kills 10000   the long run
-//   node scripts/test-native.mjs --only stress   one of: stress, thread, address, kill
+//   node scripts/test-native.mjs --only stress   one of: stress, thread, address, hostile, model, kill
 
 import { spawnSync } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
@@ -40,12 +40,26 @@ const SUITES = [
     runs: [[]],
   },
   {
+    name: 'hostile',
+    source: 'hostile.cc',
+    // Every mapping lies between pages that must not be touched.
+    flags: [
+      '-O1',
+      '-fsanitize=address,undefined',
+      '-fno-sanitize-recover=all',
+      '-Dmmap=guarded_mmap',
+      '-Dmunmap=guarded_munmap',
+    ],
+    runs: [['100']],
+  },
+  {
     name: 'kill',
     source: 'kill.cc',
     flags: ['-O2', '-DISTHMUS_FAULT_POINTS=1'],
     runs: [
       ['--scripted', String(scripted)],
       ['--random', String(Math.ceil(kills / 2))],
+      ['--stopped', '1'],
     ],
   },
 ];

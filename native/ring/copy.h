@@ -29,6 +29,7 @@ inline void prefetch_for_write(const uint8_t* at) {
 }
 
 inline void copy_bytes(uint8_t* to, const uint8_t* from, uint64_t bytes, bool contested) {
+  if (bytes == 0) return;  // the place may be null then
   if (contested) copy_contested(to, from, bytes);
   else std::memcpy(to, from, bytes);
 }

@@ -177,7 +177,7 @@ Status Channel::bell_fd() {
     platform::close_file(bell_);
     bell_ = -1;
   }
-  int fd = platform::create_bell(file_.bell_path(slot_), constants().mode);
+  int fd = platform::create_bell(file_.bell_path(slot_), constants().mode & 0660);
   if (fd < 0) return fd;
   FAULT("bell.created");
   platform::FileFacts facts;

@@ -150,7 +150,8 @@ Status RegionFile::open(const RegionOptions& options) {
       if (status == -EEXIST) continue;
       return status == kOk ? adopt(fd, options) : status;
     }
-    if (fd == -ELOOP) return kForeign;
+    // A link, a folder, a socket: whatever it is, it is no region.
+    if (fd == -ELOOP || fd == -EISDIR || fd == -ENXIO) return kForeign;
     if (fd < 0) return fd;
     FAULT("open.opened");
     platform::FileFacts opened, named;

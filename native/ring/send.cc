@@ -88,6 +88,8 @@ bool Channel::ends_message(const RecordHeader& header, uint64_t position) const 
 void Channel::skip_own() {
   if (echo_ || !(role_ & kReceiver)) return;
   const uint64_t head = region()->heads.head.load(std::memory_order_relaxed);
+  // A hostile `head` would have us go round the ring without end.
+  if (head - cursor_ > capacity_) return;
   while (cursor_ < head) {
     RecordHeader header;
     uint64_t size;

@@ -8,7 +8,7 @@ import { test } from 'node:test';
 const compiler = process.env['CXX'] ?? 'c++';
 const canRun = process.platform === 'linux' && spawnSync(compiler, ['--version']).status === 0;
 
-for (const suite of ['stress', 'thread', 'address', 'kill']) {
+for (const suite of ['stress', 'thread', 'address', 'hostile', 'kill']) {
   test(`the ring alone passes its tests in C++: ${suite}`, { skip: !canRun }, () => {
     const script = join(process.cwd(), 'scripts', 'test-native.mjs');
     const result = spawnSync(process.execPath, [script, '--only', suite], { encoding: 'utf8' });
