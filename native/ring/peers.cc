@@ -100,6 +100,11 @@ Status Channel::join(bool with_history) {
   uint64_t start = r->heads.head.load(std::memory_order_relaxed);
   uint64_t sequence = commit->next_sequence.load(std::memory_order_relaxed);
   if (with_history && (role_ & kReceiver) && constants().history > 0) start = history_start(constants().history, sequence);
+  // Whatever the cursor is set from, it stands at the beginning of a record.
+  if (start % kRecordAlign != 0) {
+    unlock();
+    return kCorrupt;
+  }
   cursor_ = published_ = joined_at_ = start;
   cached_head_ = start;
   expected_ = sequence;

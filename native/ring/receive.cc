@@ -29,6 +29,7 @@ bool Channel::overrun() const {
 Status Channel::resynchronise() {
   if (constants().policy == kEvictAfter) return kEvictedSelf;
   const uint64_t tail = region()->heads.tail.load(std::memory_order_acquire);
+  if (tail % kRecordAlign != 0) return kCorrupt;
   if (tail > cursor_) cursor_ = tail;
   cached_head_ = region()->heads.head.load(std::memory_order_acquire);
   return kOk;
@@ -115,7 +116,7 @@ Status Channel::jump_to_latest() {
       const uint64_t start = commit.last_start.load(std::memory_order_relaxed);
       std::atomic_thread_fence(std::memory_order_acquire);
       if (heads.head.load(std::memory_order_relaxed) != head) break;
-      if (start > head) return kCorrupt;
+      if (start > head || start % kRecordAlign != 0) return kCorrupt;
       if (start > cursor_) {
         cursor_ = start;
         cached_head_ = head;

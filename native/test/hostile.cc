@@ -216,6 +216,7 @@ void do_something(Member& member, const RegionOptions& options, Random& random) 
       }
       break;
     default: {
+      if (random.below(2) == 0) channel.gather();
       std::vector<uint8_t> room(random.below(2000));
       const Status status = channel.receive(room.data(), room.size(), message);
       named(status, "receive");

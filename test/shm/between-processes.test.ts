@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ChannelType, ConnMode, IPCChannel } from '../../src/shm/index.ts';
 import { OrderCheck, readMessage, makeMessage } from './content.ts';
-import { leftovers, Member, startMembers, uniqueName } from './processes.ts';
+import { nothingLeft, Member, startMembers, uniqueName } from './processes.ts';
 
 const linuxOnly = { skip: process.platform !== 'linux' };
 
@@ -20,7 +20,7 @@ test('8 senders and 8 receivers: every message once, whole, in one order that al
   const digests = await Promise.all(receivers.map((member) => member.says('digest')));
   assert.equal(new Set(digests).size, 1);
   await Promise.all([...senders, ...receivers].map((member) => member.ended()));
-  assert.deepEqual(leftovers(name), []);
+  await nothingLeft(name);
 });
 
 test('one sender reaches 100 receivers', linuxOnly, async () => {
@@ -40,7 +40,7 @@ test('one sender reaches 100 receivers', linuxOnly, async () => {
   assert.equal(new Set(digests).size, 1);
   await sender.ended();
   for (const receiver of receivers) receiver.close();
-  assert.deepEqual(leftovers(name), []);
+  await nothingLeft(name);
 });
 
 test('messages of 0 bytes to 64 MiB go through a ring of 1 MiB', linuxOnly, async () => {
@@ -65,7 +65,7 @@ test('a process that ends in the middle has sent what it awaited, and leaves not
   await member.ended();
   assert.equal(receiver.getSenderCount(), 0);
   receiver.close();
-  assert.deepEqual(leftovers(name), []);
+  await nothingLeft(name);
 });
 
 test('a message and its answer cross two processes', linuxOnly, async () => {

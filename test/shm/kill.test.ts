@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ChannelType, ConnMode, IPCChannel, list, type Peer } from '../../src/shm/index.ts';
 import { makeMessage, OrderCheck, readMessage } from './content.ts';
-import { leftovers, Member, startMembers, uniqueName } from './processes.ts';
+import { leftovers, Member, nothingLeft, startMembers, uniqueName } from './processes.ts';
 import type { MemberTask } from './member.ts';
 
 const linuxOnly = { skip: process.platform !== 'linux' };
@@ -57,7 +57,7 @@ test('senders and receivers are killed at random moments, and the survivors lose
   assert.equal(receiver.getSenderCount(), 1);
   receiver.close();
   sender.close();
-  assert.deepEqual(leftovers(name), []);
+  await nothingLeft(name);
 });
 
 test('a receiver that was killed is gone from the counts, and its death is an event', linuxOnly, async () => {
@@ -106,5 +106,5 @@ test('what killed processes left is removed by the next who lists', linuxOnly, a
   await Promise.all([first?.end(), second?.end()]);
   assert.ok(leftovers(name).length > 0);
   assert.ok(!list().some((entry) => entry.name === name));
-  assert.deepEqual(leftovers(name), []);
+  await nothingLeft(name);
 });

@@ -5,6 +5,7 @@ import { once } from 'node:events';
 import { readdirSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { MemberTask } from './member.ts';
 
 const MEMBER = new URL('./member.js', import.meta.url);
@@ -63,6 +64,14 @@ export async function startMembers(tasks: readonly MemberTask[]): Promise<Member
 
 export function uniqueName(what: string): string {
   return `test.${what}.${randomUUID()}`;
+}
+
+/**
+ * Waits until the channel has left nothing. Somebody else who tidies up at the same moment (a test beside this
+ * one) may be the one who removes the file, a moment after the last has left.
+ */
+export async function nothingLeft(name: string): Promise<void> {
+  while (leftovers(name).length > 0) await sleep(2);
 }
 
 /** Files of the channel that are left. */
