@@ -2,7 +2,7 @@
 // frame means. It holds nothing that outlives the connection.
 
 import { errorFromWire, ipcError, type IPCError } from '../base/errors.ts';
-import type { Connection, ConnectionOwner } from '../connection/connection.ts';
+import type { Connection, ConnectionOwner, FrameSource } from '../connection/connection.ts';
 import type { Frame } from '../protocol/codec.ts';
 import {
   CreditKind,
@@ -210,9 +210,9 @@ export class NativeLink implements Link, ConnectionOwner, StreamLink, Subscripti
     this.#grant(0, CreditKind.SUBSCRIPTION, id, bytes);
   }
 
-  frames(frames: readonly Frame[]): void {
+  frames(frames: FrameSource): void {
     this.#timeMs = this.#owner.now();
-    for (const frame of frames) this.#frame(frame);
+    for (let frame = frames.next(); frame !== undefined; frame = frames.next()) this.#frame(frame);
   }
 
   drained(): void {}
@@ -301,7 +301,6 @@ export class NativeLink implements Link, ConnectionOwner, StreamLink, Subscripti
     this.#origin = `${this.#welcome.connectionId}-in`;
     this.#connection.session.become('open');
     this.#owner.opened(this);
-    this.#connection.proceed();
   }
 
   #lost(frame: Frame): void {

@@ -10,13 +10,19 @@ import { Session, type SessionOptions, writeFields } from '../session/session.ts
 import type { Wire } from '../transports/wire.ts';
 import { Outflow, type OutflowOptions } from './outflow.ts';
 
+/** What has arrived, to be taken out frame by frame. */
+export interface FrameSource {
+  /** Undefined when there are no more for now. What it throws is the peer's fault and not to be caught. */
+  next(): Frame | undefined;
+}
+
 /** Who owns a connection: the server's or the client's side of it. */
 export interface ConnectionOwner {
   /**
-   * Frames that arrived in one chunk, in order; none where the chunk held none and much waits to be written.
+   * A chunk has arrived: its frames, in order, perhaps none. Those that are not taken out wait for `proceed`.
    * What it throws ends the connection with that code.
    */
-  frames(frames: readonly Frame[], now: number): void;
+  frames(frames: FrameSource, now: number): void;
   /** Everything written has gone to the system after a time of congestion. */
   drained(): void;
   /**
@@ -31,7 +37,7 @@ export interface ConnectionOptions extends SessionOptions, OutflowOptions {
   readonly clock: () => number;
 }
 
-export class Connection {
+export class Connection implements FrameSource {
   readonly session: Session;
   readonly #wire: Wire;
   readonly #outflow: Outflow;
@@ -100,18 +106,13 @@ export class Connection {
     this.#outflow.touch();
   }
 
-  /** Looks at what came behind the handshake in the same chunk. To be called once the session is open. */
+  /** Gives the owner what came behind the handshake in the same chunk. To be called once the session is open. */
   proceed(): void {
-    do {
-      const frames: Frame[] = [];
-      let fault: unknown;
-      try {
-        this.session.proceed(frames);
-      } catch (thrown) {
-        fault = thrown;
-      }
-      this.#deliver(frames, this.#clock(), fault);
-    } while (this.session.stopped && !this.#ended);
+    this.#deliver(this.#clock());
+  }
+
+  next(): Frame | undefined {
+    return this.#ended ? undefined : this.session.next();
   }
 
   /** Says goodbye and ends once everything laid out has gone. `error` is what `closed` will be told. */
@@ -141,23 +142,14 @@ export class Connection {
   #receive(chunk: Uint8Array): void {
     if (this.#ended) return;
     this.#bytesIn += chunk.length;
-    const frames: Frame[] = [];
     const now = this.#clock();
-    let fault: unknown;
-    try {
-      this.session.receive(chunk, now, frames);
-    } catch (thrown) {
-      fault = thrown;
-    }
-    this.#deliver(frames, now, fault);
-    if (this.session.stopped && !this.#ended) this.proceed();
+    this.session.push(chunk, now);
+    this.#deliver(now);
   }
 
-  #deliver(frames: readonly Frame[], now: number, fault: unknown): void {
+  #deliver(now: number): void {
     try {
-      // Pings are answered without the owner; he must hear of a peer that sends them and does not read.
-      if (frames.length > 0 || this.congested) this.#owner?.frames(frames, now);
-      if (fault !== undefined) this.#fail(fault);
+      this.#owner?.frames(this, now);
     } catch (thrown) {
       this.#fail(thrown);
     }

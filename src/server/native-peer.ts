@@ -2,7 +2,7 @@
 // the hub's business.
 
 import { type IPCError, ipcError } from '../base/errors.ts';
-import type { Connection, ConnectionOwner } from '../connection/connection.ts';
+import type { Connection, ConnectionOwner, FrameSource } from '../connection/connection.ts';
 import type { Frame } from '../protocol/codec.ts';
 import { CreditKind, FrameFlag, FrameType, frameTypeName } from '../protocol/frame-types.ts';
 import type { Message } from '../protocol/messages.ts';
@@ -87,10 +87,13 @@ export class NativePeer extends BasePeer implements ConnectionOwner, NativePubli
 
   // --- ConnectionOwner
 
-  frames(frames: readonly Frame[], now: number): void {
-    this.#context.stats.messagesIn += frames.length;
-    this.#hub.checkRate(this, frames.length, now);
-    for (let i = 0; i < frames.length && !this.#closed; i += 1) this.#frame(frames[i] as Frame, now);
+  frames(frames: FrameSource, now: number): void {
+    const { stats } = this.#context;
+    for (let frame = frames.next(); frame !== undefined; frame = frames.next()) {
+      stats.messagesIn += 1;
+      this.#hub.checkRate(this, 1, now);
+      this.#frame(frame, now);
+    }
     // A client that asks but does not read its answers is not read from until `drained`, which comes only after
     // a time of congestion that was noticed.
     if (this.#paused || !this.#connection.congested) return;

@@ -3,8 +3,7 @@
 
 import { randomUUID } from 'node:crypto';
 import { ipcError, IPCError, toError } from '../base/errors.ts';
-import { Connection, type ConnectionOptions, type ConnectionOwner } from '../connection/connection.ts';
-import type { Frame } from '../protocol/codec.ts';
+import { Connection, type ConnectionOptions, type ConnectionOwner, type FrameSource } from '../connection/connection.ts';
 import { FrameCutter } from '../protocol/frame.ts';
 import { FrameType, PROTOCOL_MAGIC, PROTOCOL_VERSION } from '../protocol/frame-types.ts';
 import { decodeLegacy, type LegacyMessage } from '../protocol/legacy-json.ts';
@@ -58,8 +57,9 @@ class NativeReception implements ConnectionOwner {
     }, handshakeTimeoutMs);
   }
 
-  frames(frames: readonly Frame[]): void {
-    const [first] = frames;
+  /** Takes the first frame; what stands behind it is the peer's, once he is welcome. */
+  frames(frames: FrameSource): void {
+    const first = frames.next();
     if (first === undefined) return;
     if (first.type === FrameType.GOODBYE) {
       this.#connection.close(ipcError('REMOTE_CLOSED', 'the client said goodbye'));

@@ -37,7 +37,8 @@ function receive(bytes: Uint8Array, chunkLengths: readonly number[]): Frame[] {
   let at = 0;
   for (let turn = 0; at < bytes.length; turn += 1) {
     const length = chunkLengths[turn % chunkLengths.length] as number;
-    session.receive(bytes.slice(at, at + length), 0, frames);
+    session.push(bytes.slice(at, at + length), 0);
+    for (let frame = session.next(); frame !== undefined; frame = session.next()) frames.push(frame);
     at += length;
   }
   return frames;

@@ -1,5 +1,6 @@
-// One end of one native connection without I/O: bytes come in as chunks, frames that are legal now come
-// out; handshake state, declared names, pieces and heartbeat are dealt with here. Time is an argument.
+// One end of one native connection without I/O: bytes come in as chunks, frames that are legal now are
+// taken out one by one, so that none of them waits in memory for the others; handshake state, declared names,
+// pieces and heartbeat are dealt with here. Time is an argument.
 
 import { ipcError } from '../base/errors.ts';
 import { decodeFrame, type Frame } from '../protocol/codec.ts';
@@ -37,7 +38,6 @@ export class Session {
   #legal: readonly boolean[];
   #heardAt = 0;
   #namesForgotten = 0;
-  #stopped = false;
   #pingsUnanswered = 0;
 
   constructor(options: SessionOptions, writer: FrameWriter) {
@@ -98,34 +98,25 @@ export class Session {
     return name;
   }
 
-  /**
-   * Takes a chunk. Frames for the owner are appended to `out` in order. Throws `PEER_*` and `LIMIT_*`
-   * errors: the owner says goodbye with them and closes. Frames before the faulty one are in `out`.
-   */
-  receive(chunk: Uint8Array, now: number, out: Frame[]): void {
+  /** Takes a chunk: `next` gives what is in it. */
+  push(chunk: Uint8Array, now: number): void {
     this.#heardAt = now;
     this.#pingsUnanswered = 0;
+    this.#cutter.push(chunk);
+  }
+
+  /**
+   * The next frame for the owner; undefined when the chunk holds no more. Whoever must answer a frame before
+   * he can look at those behind it, as in the handshake, goes on later. Throws `PEER_*` and `LIMIT_*` errors:
+   * the owner says goodbye with them and closes.
+   */
+  next(): Frame | undefined {
     const cutter = this.#cutter;
-    cutter.push(chunk);
     while (cutter.next()) {
-      this.#take(decodeFrame(cutter.buffer, cutter.start, cutter.end), out);
-      // The handshake is answered by the owner before anything else is looked at.
-      if (this.#stopped || (this.#state === 'opening' && out.length > 0)) break;
+      const frame = this.#take(decodeFrame(cutter.buffer, cutter.start, cutter.end));
+      if (frame !== undefined) return frame;
     }
-  }
-
-  /** Frames given out still need the names that the peer forgets next: `proceed` when they were dealt with. */
-  get stopped(): boolean {
-    return this.#stopped;
-  }
-
-  /** Goes on with the rest of the last chunk, after the handshake was answered or names were forgotten. */
-  proceed(out: Frame[]): void {
-    if (this.#stopped) this.#forgetNames();
-    this.#stopped = false;
-    while (!this.#stopped && this.#cutter.next()) {
-      this.#take(decodeFrame(this.#cutter.buffer, this.#cutter.start, this.#cutter.end), out);
-    }
+    return undefined;
   }
 
   /** Tells the peer which name a number of ours stands for. Once for each connection and number. */
@@ -148,7 +139,8 @@ export class Session {
     return 'pinged';
   }
 
-  #take(frame: Frame, out: Frame[]): void {
+  /** Gives the frame back where it is the owner's business. */
+  #take(frame: Frame): Frame | undefined {
     if (this.#legal[frame.type - FIRST_FRAME_TYPE] !== true) {
       throw ipcError('PEER_UNEXPECTED_FRAME', `${frameTypeName(frame.type)} is not legal while ${this.#state}`, {
         details: { type: frame.type, state: this.#state },
@@ -157,29 +149,23 @@ export class Session {
     switch (frame.type) {
       case FrameType.PING:
         this.writer.frame(FrameType.PONG, 0, 0, frame.id, 0, 0);
-        return;
+        return undefined;
       case FrameType.DECLARE:
-        if (frame.channel === 0 && out.length > 0) this.#stopped = true;
-        else this.#declared(frame);
-        return;
+        this.#declared(frame);
+        return undefined;
       case FrameType.FRAGMENT: {
         const body = this.#reassembly.add(frame);
-        if (body !== undefined) this.#take(decodeFrame(body, 0, body.length), out);
-        return;
+        return body === undefined ? undefined : this.#take(decodeFrame(body, 0, body.length));
       }
       default:
-        out.push(frame);
+        return frame;
     }
-  }
-
-  #forgetNames(): void {
-    this.#peerNames.clear();
-    this.#namesForgotten += 1;
   }
 
   #declared(frame: Frame): void {
     if (frame.channel === 0) {
-      this.#forgetNames();
+      this.#peerNames.clear();
+      this.#namesForgotten += 1;
       return;
     }
     const known = this.#peerNames.get(frame.channel);
