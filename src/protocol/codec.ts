@@ -25,9 +25,10 @@ export class Frame {
   readonly channel: number;
   readonly value: number;
   readonly extensions: Extensions | undefined;
-  readonly #buffer: Uint8Array;
-  readonly #start: number;
-  readonly #end: number;
+  /** What was received; the payload is `buffer[start, end)`. */
+  readonly buffer: Uint8Array;
+  readonly start: number;
+  readonly end: number;
 
   constructor(
     type: number,
@@ -48,18 +49,18 @@ export class Frame {
     this.channel = channel;
     this.value = value;
     this.extensions = extensions;
-    this.#buffer = buffer;
-    this.#start = start;
-    this.#end = end;
+    this.buffer = buffer;
+    this.start = start;
+    this.end = end;
   }
 
   get payloadBytes(): number {
-    return this.#end - this.#start;
+    return this.end - this.start;
   }
 
   /** The payload as a view into what was received. Made when asked for: most forwarded frames never are. */
   get payload(): Uint8Array {
-    return this.#buffer.subarray(this.#start, this.#end);
+    return this.buffer.subarray(this.start, this.end);
   }
 }
 

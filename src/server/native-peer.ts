@@ -260,17 +260,8 @@ export class NativePeer extends BasePeer implements ConnectionOwner, NativePubli
   }
 
   deliver(publication: Publication, id: number): void {
-    const { content, channelNumber, payload, retained } = publication;
-    this.#hub.context.stats.messagesOut += 1;
-    this.#connection.writer.frame(
-      FrameType.DELIVERY,
-      retained ? FrameFlag.RETAIN : 0,
-      content,
-      id,
-      channelNumber,
-      0,
-      payload,
-    );
+    this.#context.stats.messagesOut += 1;
+    publication.deliver(this.#connection.writer, id);
     this.#connection.touch();
   }
 

@@ -107,7 +107,7 @@ export class Outbox {
     this.#first += 1;
     this.#bytes -= message.bytes;
     this.#unpin(this.#first - 1);
-    if (this.#policy === 'latest-only') this.#places.delete(message.channelNumber);
+    if (this.#policy === 'latest-only') this.#places.delete(message.topic.number);
     if (this.#first === this.#items.length) {
       this.#gone += this.#first;
       this.#items = [];
@@ -139,7 +139,7 @@ export class Outbox {
     // What waits must not hold many chunks for a few bytes in each. A copy of every message would cost more
     // than the messages: it is made only when the chunks add up.
     if (this.#pinnedBytes > PINNED_FACTOR * this.#bytesMax) message.detach();
-    const { buffer } = message.payload;
+    const { buffer } = message;
     const pin = buffer === this.#lastBuffer ? 0 : buffer.byteLength;
     this.#lastBuffer = buffer;
     this.#pinnedBytes += pin;
@@ -161,9 +161,9 @@ export class Outbox {
    */
   #putLatest(message: Publication): void {
     message.detach();
-    const place = this.#places.get(message.channelNumber);
+    const place = this.#places.get(message.topic.number);
     if (place === undefined) {
-      this.#places.set(message.channelNumber, this.#gone + this.#items.length);
+      this.#places.set(message.topic.number, this.#gone + this.#items.length);
       this.#items.push(message);
       this.#pins.push(0);
     } else {

@@ -1,12 +1,17 @@
 // One publish on its way to its receivers: encoded once for each wire format, and only for the formats
-// that somebody needs.
+// that somebody needs. Native subscribers are sent the very bytes that were received, where that can be.
 
 import { ipcError, toError } from '../base/errors.ts';
 import { decodePayload, type PayloadCodec } from '../protocol/payload.ts';
 import { TO_OLD } from '../protocol/old-payload.ts';
-import { ContentType, HEADER_BYTES } from '../protocol/frame-types.ts';
+import { writeHeader } from '../protocol/codec.ts';
+import { ContentType, FrameFlag, FrameType, HEADER_BYTES, LENGTH_BYTES } from '../protocol/frame-types.ts';
 import { encodeLegacy } from '../protocol/legacy-json.ts';
 import type { Message } from '../protocol/messages.ts';
+import type { FrameWriter } from '../session/frame-writer.ts';
+
+/** Bytes of a frame before its payload. */
+const FRAMING_BYTES = LENGTH_BYTES + HEADER_BYTES;
 
 /** Where ids and times come from, for those who need them. */
 export interface Labels {
@@ -19,50 +24,93 @@ export interface Labels {
   report(error: Error, peer: undefined): void;
 }
 
+/** The channel, as its subscribers are told of it. */
+export interface Topic {
+  readonly number: number;
+  readonly channelId: string;
+  readonly appId: string;
+}
+
+/** What a rewritten frame is a delivery for is told by a subscription id, which is never one of these. */
+const AS_RECEIVED = 0;
+const NOT_A_FRAME = -1;
+
 export class Publication {
-  readonly channelNumber: number;
-  readonly channelName: string;
+  readonly topic: Topic;
   readonly content: number;
+  /** What it counts in credit and in outboxes. */
   readonly bytes: number;
   /** This is a kept value, for a subscription that began after it was said. */
   readonly retained: boolean;
-  readonly #appId: string;
   readonly #labels: Labels;
-  #payload: Uint8Array;
-  #detached = false;
+  #source: Uint8Array;
+  #start: number;
+  #end: number;
+  #payload: Uint8Array | undefined;
+  /** The subscription that the frame around the payload is a DELIVERY for. */
+  #deliveryId: number;
   /** Null: the old protocol has no form for this payload. */
   #legacyBody: Uint8Array | null | undefined;
   /** The message of an old client: others of its kind get it as it was, with its id. */
   legacySource: Message | undefined;
 
+  /** The payload is `source[start, end)`. With `framed`, the PUBLISH that it came in stands around it and is ours. */
   constructor(
-    channelNumber: number,
-    channelName: string,
+    topic: Topic,
     content: number,
-    payload: Uint8Array,
-    appId: string,
+    source: Uint8Array,
+    start: number,
+    end: number,
+    framed: boolean,
     labels: Labels,
     retained = false,
   ) {
-    this.channelNumber = channelNumber;
-    this.channelName = channelName;
+    this.topic = topic;
     this.content = content;
-    this.bytes = payload.length + HEADER_BYTES;
-    this.#payload = payload;
-    this.#appId = appId;
-    this.#labels = labels;
-    this.legacySource = undefined;
+    this.bytes = end - start + HEADER_BYTES;
     this.retained = retained;
+    this.#labels = labels;
+    this.#source = source;
+    this.#start = start;
+    this.#end = end;
+    this.#payload = undefined;
+    this.#deliveryId = framed ? AS_RECEIVED : NOT_A_FRAME;
+    this.#legacyBody = undefined;
+    this.legacySource = undefined;
   }
 
   get payload(): Uint8Array {
+    this.#payload ??= this.#source.subarray(this.#start, this.#end);
     return this.#payload;
+  }
+
+  /** The memory that the payload stands in. */
+  get buffer(): ArrayBufferLike {
+    return this.#source.buffer;
+  }
+
+  /** Writes the DELIVERY of it for one subscription. */
+  deliver(writer: FrameWriter, id: number): void {
+    if (!writer.cutting && this.#rewritten(id)) {
+      writer.lend(this.#source, this.#start - FRAMING_BYTES, this.#end);
+      return;
+    }
+    const flags = this.retained ? FrameFlag.RETAIN : 0;
+    writer.frame(FrameType.DELIVERY, flags, this.content, id, this.topic.number, 0, this.payload);
   }
 
   /** The same as a kept value. */
   asRetained(): Publication {
-    const { channelNumber, channelName, content } = this;
-    const kept = new Publication(channelNumber, channelName, content, this.#payload, this.#appId, this.#labels, true);
+    const kept = new Publication(
+      this.topic,
+      this.content,
+      this.#source,
+      this.#start,
+      this.#end,
+      false,
+      this.#labels,
+      true,
+    );
     kept.legacySource = this.legacySource;
     return kept;
   }
@@ -78,8 +126,9 @@ export class Publication {
     } catch (thrown) {
       this.#legacyBody = null;
       const cause = toError(thrown);
-      const what = `a message on ${this.channelName} cannot be told to old clients: ${cause.message}`;
-      const details = { appId: this.#appId, channelId: this.channelName, content: this.content };
+      const what = `a message on ${this.topic.channelId} cannot be told to old clients: ${cause.message}`;
+      const { appId, channelId } = this.topic;
+      const details = { appId, channelId, content: this.content };
       this.#labels.report(ipcError('PEER_MALFORMED_PAYLOAD', what, { cause, details }), undefined);
     }
     return this.#legacyBody;
@@ -89,10 +138,10 @@ export class Publication {
     const source = this.legacySource;
     return encodeLegacy({
       messageId: source?.messageId ?? this.#labels.messageId(),
-      appId: this.#appId,
-      channelId: this.channelName,
+      appId: this.topic.appId,
+      channelId: this.topic.channelId,
       messageType: 'publish',
-      payload: source === undefined ? legacyPayload(this.content, this.#payload, this.#labels.codec) : source.payload,
+      payload: source === undefined ? legacyPayload(this.content, this.payload, this.#labels.codec) : source.payload,
       timestamp: source?.timestamp ?? this.#labels.now() / 1000,
       replyTo: null,
     });
@@ -100,11 +149,35 @@ export class Publication {
 
   /** Makes the payload independent of the larger buffer that it arrived in. */
   detach(): void {
-    if (this.#detached) return;
-    this.#detached = true;
-    if (this.#payload.length * 2 >= this.#payload.buffer.byteLength) return;
+    if ((this.#end - this.#start) * 2 >= this.#source.buffer.byteLength) return;
     // Not `slice`: on a Buffer that is a view.
-    this.#payload = Uint8Array.prototype.slice.call(this.#payload);
+    this.#source = Uint8Array.prototype.slice.call(this.#source, this.#start, this.#end);
+    this.#start = 0;
+    this.#end = this.#source.length;
+    this.#payload = this.#source;
+    this.#deliveryId = NOT_A_FRAME;
+  }
+
+  /**
+   * Makes the PUBLISH that was received the DELIVERY for this subscription, where it stands: both are framed
+   * alike, so that a subscriber can be sent what was received, in one piece with what stands before and behind
+   * it. Another subscription may have been given the frame, and it is not written yet: then it stays.
+   */
+  #rewritten(id: number): boolean {
+    if (this.#deliveryId === id) return true;
+    if (this.#deliveryId !== AS_RECEIVED) return false;
+    writeHeader(
+      this.#source,
+      this.#start - HEADER_BYTES,
+      FrameType.DELIVERY,
+      0,
+      this.content,
+      id,
+      this.topic.number,
+      0,
+    );
+    this.#deliveryId = id;
+    return true;
   }
 }
 

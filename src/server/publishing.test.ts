@@ -122,7 +122,7 @@ test('a publish to a channel object that was removed goes to the living channel 
   const subscriber = subscribe('news');
   const published = removed.publish(1);
   assert.deepEqual({ receivers: published.receivers, blocked: published.blocked }, { receivers: 1, blocked: true });
-  assert.equal(subscriber.taken[0]?.channelNumber, living.number);
+  assert.equal(subscriber.taken[0]?.topic.number, living.number);
   assert.throws(
     () => living.publish(2),
     (error) => error instanceof IPCError && error.code === 'LIMIT_OUTBOX',

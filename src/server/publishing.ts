@@ -4,7 +4,7 @@
 import { type IPCError, ipcError } from '../base/errors.ts';
 import { publish } from '../broker/router.ts';
 import type { Frame } from '../protocol/codec.ts';
-import { FrameFlag } from '../protocol/frame-types.ts';
+import { FrameFlag, HEADER_BYTES, LENGTH_BYTES } from '../protocol/frame-types.ts';
 import { encodePayload } from '../protocol/payload.ts';
 import type { Binding } from './binding.ts';
 import type { Context } from './context.ts';
@@ -52,7 +52,7 @@ export class Publishing {
     }
     const retain = (frame.flags & FrameFlag.RETAIN) !== 0 || channel.settings.retain;
     if (channel.middleware.all().length === 0 && channel.getHandler('publish') === undefined) {
-      const publication = this.publication(channel, frame.content, frame.payload);
+      const publication = this.#received(channel, frame);
       binding.consumed(bytes, this.fanOut(channel, publication, retain, this.#context.toEpoch(now)));
       if (frame.id !== 0) peer.publishDone(frame, channel.receivers.length);
       return;
@@ -120,7 +120,7 @@ export class Publishing {
   }
 
   publication(channel: ServerChannel, content: number, payload: Uint8Array): Publication {
-    return new Publication(channel.number, channel.channelId, content, payload, channel.appId, this.#context);
+    return new Publication(channel, content, payload, 0, payload.length, false, this.#context);
   }
 
   /** Throws `REMOTE_FORBIDDEN` for a channel of the system, and what `channelFor` throws. */
@@ -129,6 +129,13 @@ export class Publishing {
       throw ipcError('REMOTE_FORBIDDEN', `${channelId} is a channel of the system; nobody publishes to it`);
     }
     return application.channelFor(channelId, this.#context.now());
+  }
+
+  /** A publish as it stands in what was received. */
+  #received(channel: ServerChannel, { content, buffer, start, end, extensions }: Frame): Publication {
+    // A body that came in pieces stands without its length.
+    const framed = start >= LENGTH_BYTES + HEADER_BYTES && extensions === undefined;
+    return new Publication(channel, content, buffer, start, end, framed, this.#context);
   }
 
   #bound(binding: Binding): ServerChannel {

@@ -3,7 +3,12 @@
 
 import { randomUUID } from 'node:crypto';
 import { ipcError, IPCError, toError } from '../base/errors.ts';
-import { Connection, type ConnectionOptions, type ConnectionOwner, type FrameSource } from '../connection/connection.ts';
+import {
+  Connection,
+  type ConnectionOptions,
+  type ConnectionOwner,
+  type FrameSource,
+} from '../connection/connection.ts';
 import { FrameCutter } from '../protocol/frame.ts';
 import { FrameType, PROTOCOL_MAGIC, PROTOCOL_VERSION } from '../protocol/frame-types.ts';
 import { decodeLegacy, type LegacyMessage } from '../protocol/legacy-json.ts';

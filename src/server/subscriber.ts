@@ -153,7 +153,7 @@ export class NativeSubscriber extends OutboxSubscriber {
   }
 
   protected override write(publication: Publication): void {
-    this.connection.declareOnce(publication.channelNumber, publication.channelName);
+    this.connection.declareOnce(publication.topic.number, publication.topic.channelId);
     this.#credit?.spend(publication.bytes);
     this.connection.deliver(publication, this.id);
   }

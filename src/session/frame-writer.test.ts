@@ -119,6 +119,68 @@ test('a large payload is not copied', () => {
   assert.ok(batch?.parts.includes(payload));
 });
 
+/** Small frames one behind the other, as they stand in what was received, and where each begins and ends. */
+function standing(count: number): { memory: Uint8Array; spans: readonly (readonly [start: number, end: number])[] } {
+  const writer = new FrameWriter(new SlabPool());
+  const spans: [number, number][] = [];
+  for (let id = 1; id <= count; id += 1) {
+    const start = writer.pendingBytes;
+    writer.frame(FrameType.PUBLISH, 0, 1, id, 1, 0, patterned(id % 50, id));
+    spans.push([start, writer.pendingBytes]);
+  }
+  return { memory: drain(writer, SLAB_BYTES), spans };
+}
+
+test('lent frames and others arrive in the order in which they were laid out, large bodies after both', () => {
+  const { memory, spans } = standing(400);
+  fc.assert(
+    fc.property(
+      fc.array(fc.constantFrom('lend', 'skip', 'frame'), { maxLength: 400 }),
+      fc.boolean(),
+      (steps, large) => {
+        const writer = new FrameWriter(new SlabPool());
+        const expected: number[] = [];
+        for (const [index, step] of steps.entries()) {
+          const id = index + 1;
+          const [start, end] = spans[index] as readonly [number, number];
+          if (step === 'lend') writer.lend(memory, start, end);
+          else if (step === 'frame') writer.frame(FrameType.PUBLISH, 0, 1, id, 1, 0, patterned(id % 50, id));
+          if (step !== 'skip') expected.push(id);
+        }
+        if (large) {
+          writer.frame(FrameType.PUBLISH, 0, 1, 0, 1, 0, patterned(2 * FRAGMENT_BYTES, 0));
+          expected.push(0);
+        }
+        const laidOut = writer.pendingBytes;
+        const bytes = drain(writer, SLAB_BYTES);
+        if (!large) assert.equal(bytes.length, laidOut);
+        const received = receive(bytes, [1000]);
+        assert.deepEqual(
+          received.map((frame) => frame.id),
+          expected,
+        );
+        for (const { id, payload } of received) {
+          if (id > 0) assert.deepEqual(Uint8Array.from(payload), patterned(id % 50, id));
+        }
+      },
+    ),
+  );
+});
+
+test('a long run of lent frames is one part and not copied; a short one is copied, and holds no memory', () => {
+  const { memory, spans } = standing(400);
+  const writer = new FrameWriter(new SlabPool());
+  for (const [start, end] of spans) writer.lend(memory, start, end);
+  const whole = writer.take(SLAB_BYTES);
+  assert.deepEqual(
+    whole?.parts.map((part) => [part.buffer === memory.buffer, part.length]),
+    [[true, memory.length]],
+  );
+  for (const [start, end] of spans.slice(0, 3)) writer.lend(memory, start, end);
+  const short = writer.take(SLAB_BYTES);
+  assert.ok(short?.parts.every((part) => part.buffer !== memory.buffer));
+});
+
 test('pending bytes are those of the frames that were laid out and not taken', () => {
   const writer = new FrameWriter(new SlabPool());
   writer.frame(FrameType.PUBLISH, 0, 1, 1, 1, 0, patterned(100, 0));

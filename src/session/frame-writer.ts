@@ -1,5 +1,6 @@
 // Lays outgoing frames into slabs, so that a turn's frames leave in one write. A large payload is never
-// copied: it is a part of its own behind its header. A body over FRAGMENT_BYTES is cut into pieces, and
+// copied: it is a part of its own behind its header, and neither is a run of frames that stand in memory
+// already as they are to be sent. A body over FRAGMENT_BYTES is cut into pieces, and
 // frames of other channels pass between them; frames of the same channel (or, without a channel, of
 // the same id) wait their turn behind it, which keeps the order promised for each channel.
 
@@ -46,6 +47,10 @@ export class FrameWriter {
   #large: LargeBody[] = [];
   #largeBytes = 0;
   #largeNumber = 0;
+  /** Frames that stand one behind the other in memory that was lent to us: `lent[lentStart, lentEnd)`. */
+  #lent: Uint8Array | undefined;
+  #lentStart = 0;
+  #lentEnd = 0;
 
   constructor(pool: SlabPool) {
     this.#pool = pool;
@@ -53,7 +58,7 @@ export class FrameWriter {
 
   /** Bytes laid out and not taken yet, large bodies included. */
   get pendingBytes(): number {
-    return this.#partBytes + (this.#used - this.#begin) + this.#largeBytes;
+    return this.#laidOutBytes + this.#largeBytes;
   }
 
   /** Whether a large body is on its way in pieces. */
@@ -106,6 +111,22 @@ export class FrameWriter {
     }
   }
 
+  /**
+   * Lays out a frame that stands whole, its length before it, in `memory[start, end)`, which must not change
+   * until it was written. Frames that follow each other there leave as one part, without a copy. Not while a
+   * large body is on its way: nobody looks whether the frame must wait behind it.
+   */
+  lend(memory: Uint8Array, start: number, end: number): void {
+    if (this.#lent === memory && this.#lentEnd === start) {
+      this.#lentEnd = end;
+      return;
+    }
+    this.#takeLent();
+    this.#lent = memory;
+    this.#lentStart = start;
+    this.#lentEnd = end;
+  }
+
   /** Lays out a body as it is, with its length before it: the old JSON protocol. */
   body(body: Uint8Array): void {
     const copied = body.length <= COPY_BYTES_MAX;
@@ -125,7 +146,8 @@ export class FrameWriter {
    * `bytesMax` is reached. Undefined when there is nothing.
    */
   take(bytesMax: number): Batch | undefined {
-    while (this.#large.length > 0 && this.#partBytes + (this.#used - this.#begin) < bytesMax) this.#piece();
+    this.#takeLent();
+    while (this.#large.length > 0 && this.#laidOutBytes < bytesMax) this.#piece();
     this.#cut();
     if (this.#parts.length === 0) return undefined;
     const batch: Batch = { parts: this.#parts, slabs: this.#slabs, bytes: this.#partBytes };
@@ -152,6 +174,11 @@ export class FrameWriter {
     if (batch !== undefined) this.release(batch);
     this.#large = [];
     this.#largeBytes = 0;
+  }
+
+  /** Bytes that one write could take now. */
+  get #laidOutBytes(): number {
+    return this.#partBytes + (this.#used - this.#begin) + (this.#lentEnd - this.#lentStart);
   }
 
   #inTheWay(channel: number, id: number): LargeBody | undefined {
@@ -188,8 +215,26 @@ export class FrameWriter {
     else for (const write of large.behind) write();
   }
 
+  /** Ends the run of lent frames: a part of its own, or a copy where it is short. */
+  #takeLent(): void {
+    const memory = this.#lent;
+    if (memory === undefined) return;
+    const start = this.#lentStart;
+    const end = this.#lentEnd;
+    this.#lent = undefined;
+    this.#lentStart = 0;
+    this.#lentEnd = 0;
+    const frames = memory.subarray(start, end);
+    if (frames.length > COPY_BYTES_MAX) this.#part(frames);
+    else {
+      const at = this.#reserve(frames.length);
+      (this.#slab as Uint8Array).set(frames, at);
+    }
+  }
+
   /** Room for contiguous bytes in the slab; gives the position. */
   #reserve(bytes: number): number {
+    if (this.#lent !== undefined) this.#takeLent();
     if (this.#slab === undefined || this.#used + bytes > this.#slab.length) this.#newSlab(bytes);
     const at = this.#used;
     this.#used = at + bytes;

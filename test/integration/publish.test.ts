@@ -34,6 +34,38 @@ for (const transport of TRANSPORTS) {
   });
 }
 
+for (const transport of TRANSPORTS) {
+  test(`${transport}: what many are sent under numbers of their own says the same to each`, async (t) => {
+    const { client } = await atWork(t, transport);
+    const [publisher, like, alike, unlike] = [await client(), await client(), await client(), await client()];
+    const seen: Collected<string>[] = [];
+    const subscribe = async (subscriber: typeof like, pattern: string) => {
+      const collected = new Collected<string>();
+      seen.push(collected);
+      await subscriber.subscribe(pattern, ({ channelId, payload }) => collected.add(`${channelId} ${String(payload)}`));
+    };
+    // The first two have the same number for it, the third another, and two for what it gets twice.
+    await subscribe(like, 'even');
+    await subscribe(alike, 'even');
+    await subscribe(unlike, 'odd');
+    await subscribe(unlike, 'even');
+    await subscribe(unlike, '>');
+    const sent = Array.from({ length: 3000 }, (_, i) => `${i % 3 === 0 ? 'odd' : 'even'} ${'x'.repeat(i % 70)}${i}`);
+    const even = sent.filter((one) => one.startsWith('even'));
+    const odd = sent.filter((one) => one.startsWith('odd'));
+    for (const one of sent) {
+      const [channel, text] = one.split(' ') as [string, string];
+      publisher.publish(channel, text, { retain: one === odd.at(-1) });
+    }
+    for (const [index, expected] of [even, even, odd, even, sent].entries()) {
+      assert.deepEqual(await seen[index]?.until(expected.length), expected, `subscription ${index}`);
+    }
+    const late = new Collected<unknown>();
+    await like.subscribe('odd', ({ payload }) => late.add(payload));
+    assert.deepEqual(await late.until(1), [odd.at(-1)?.split(' ')[1]]);
+  });
+}
+
 test('wildcards: * is one token, > is one or more, and a name without them is itself', async (t) => {
   const { client } = await atWork(t);
   const subscriber = await client();
