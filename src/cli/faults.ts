@@ -23,11 +23,17 @@ const ADVICE: Readonly<Record<string, (program: string, error: Error) => string>
 
 /** The same for named pipes, which need no server. */
 const PIPE_ADVICE: typeof ADVICE = {
-  NETWORK_CONNECT_FAILED: (program) =>
-    `start one with '${program} pipe listen', say where it is with --directory, or wait for it with --attempts 0`,
+  NETWORK_CONNECT_FAILED: (program, error) =>
+    `start one with '${program} pipe listen ${pipeNamed(error)}', say where it is with --directory, or wait for it with --attempts 0`,
   NETWORK_PATH_OCCUPIED: () => 'take another name or --directory',
   NETWORK_PERMISSION: () => 'take another --directory, or ask who owns this one',
 };
+
+/** The name of the pipe, where it can be typed as it is. */
+function pipeNamed(error: Error): string {
+  const { pipe } = 'details' in error ? (error.details as Readonly<Record<string, unknown>>) : {};
+  return typeof pipe === 'string' && /^[\w./][\w./-]*$/.test(pipe) ? pipe : 'NAME';
+}
 
 /** Words of the library that the command says better. */
 const WORDS: Readonly<Record<string, (message: string) => string>> = {

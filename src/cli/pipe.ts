@@ -1,8 +1,9 @@
 // `isthmus pipe`: listens on a named pipe, or sends to one. No server is needed.
 
+import { isUtf8 } from 'node:buffer';
 import { spawn } from 'node:child_process';
 import { command, type Context, EXIT, type Input, UsageFault } from './command.ts';
-import { printable, readStdin } from './payload-text.ts';
+import { jsonValue, onOneLine, printable, readStdin } from './payload-text.ts';
 
 const OPTIONS = {
   directory: {
@@ -39,7 +40,7 @@ const OPTIONS = {
     help: 'listen: the message that ends it; default PIPECOM_DIE',
   },
   mode: { kind: 'text', placeholder: 'OCTAL', help: 'listen: permissions of the FIFOs; default 600' },
-  json: { kind: 'flag', help: 'listen: print each message as a JSON string' },
+  json: { kind: 'flag', help: 'listen: print each message as a JSON string; one that is no UTF-8 as { base64 }' },
   attempts: {
     kind: 'integer',
     placeholder: 'N',
@@ -49,6 +50,8 @@ const OPTIONS = {
   },
   id: { kind: 'text', placeholder: 'ID', help: 'send: the listener processes a message of this id once' },
 } as const;
+
+const LINE_END = Buffer.from('\n');
 
 type PipeInput = Input<typeof OPTIONS>;
 
@@ -69,7 +72,7 @@ export const pipe = command({
   usage: 'listen|send NAME [MESSAGE]',
   words: { min: 2, max: 3, choices: ['listen', 'send'] },
   description: [
-    'listen prints each message and a line end; on a terminal, a message with control characters is shown as a JSON string. A message is acknowledged when it is written.',
+    'listen prints each message and a line end; on a terminal, a message with control characters is shown as a JSON string, and one that is no UTF-8 in base64. A message is acknowledged when it is written.',
     'send ends when the message is acknowledged. Without MESSAGE, or with -, it is read from stdin, as it is.',
   ],
   options: OPTIONS,
@@ -100,6 +103,7 @@ async function listen(name: string, { values }: PipeInput, context: Context): Pr
   const { Pipe } = await import('../pipe/index.ts');
   const failures: Error[] = [];
   const listener = new Pipe(name, (message) => take(message, values, context), {
+    format: 'either',
     daemon: false,
     directory: values.directory,
     timeout: values.timeout,
@@ -113,19 +117,27 @@ async function listen(name: string, { values }: PipeInput, context: Context): Pr
   const { path } = listener;
   terminal.log('info', 'listening', `Listens on ${printable(path)}.`, { path });
   await listener.closed;
+  // Whoever interrupts during the last message learns so, although that message is finished first.
   signal.throwIfAborted();
   for (const failure of failures) throw failure;
   return EXIT.ok;
 }
 
 /** When it rejects, the sender is told that its message was not processed. */
-async function take(message: string, { exec, json }: PipeInput['values'], { terminal }: Context): Promise<void> {
+async function take(
+  message: string | Buffer,
+  { exec, json }: PipeInput['values'],
+  { terminal }: Context,
+): Promise<void> {
   if (exec !== undefined) return execute(exec, message);
-  const line = json ? JSON.stringify(message) : terminal.interactive ? printable(message) : message;
-  await terminal.deliver(`${line}\n`);
+  // What was piped in comes as bytes, and is text all the same when it is UTF-8.
+  const payload = typeof message !== 'string' && isUtf8(message) ? message.toString() : message;
+  if (json) return terminal.deliver(`${JSON.stringify(jsonValue(payload))}\n`);
+  if (terminal.interactive) return terminal.deliver(`${onOneLine(payload)}\n`);
+  return terminal.deliver(typeof payload === 'string' ? `${payload}\n` : Buffer.concat([payload, LINE_END]));
 }
 
-function execute(shellCommand: string, message: string): Promise<void> {
+function execute(shellCommand: string, message: string | Buffer): Promise<void> {
   return new Promise((done, reject) => {
     const child = spawn(shellCommand, { shell: true, stdio: ['pipe', 'inherit', 'inherit'] });
     child.on('error', reject);

@@ -43,7 +43,7 @@ export class Terminal {
   }
 
   /** Writes data. Resolves when the system has taken it, rejects when nobody can read it any more. */
-  deliver(data: string): Promise<void> {
+  deliver(data: string | Uint8Array): Promise<void> {
     return new Promise((resolve, reject) => {
       this.#stdout.write(data, (cause) => {
         if (cause) reject(new Error('the output could not be written', { cause }));

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { statSync } from 'node:fs';
+import { readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { send } from '../../src/pipe/index.ts';
@@ -119,6 +119,60 @@ test('an interrupted listener refuses what waits, answers what is being processe
   assert.equal((await listener.ended).code, 130);
 });
 
+test('a listener that is interrupted during its last message finishes it and exits with 130', { skip }, async (t) => {
+  const { folder } = pipeFolder(t);
+  const go = join(folder, 'go');
+  // Ends well once the file is there.
+  const listener = await listening(t, folder, [
+    '-n',
+    '1',
+    '--exec',
+    `echo begun; until [ -e '${go}' ]; do sleep 0.01; done`,
+  ]);
+  const sent = send('p', 'last', { directory: folder });
+  await listener.says('stdout', /begun\n/);
+  listener.child.kill('SIGINT');
+  writeFileSync(go, '');
+  assert.equal(await sent, true);
+  assert.equal((await listener.ended).code, 130);
+  rmSync(go);
+});
+
+test('bytes that are no UTF-8 go as they are: from stdin to the command, as base64 with --json', {
+  skip,
+}, async (t) => {
+  const { folder } = pipeFolder(t);
+  const bytes = Buffer.from([0, 255, 128, 10, 13, 254]);
+  const got = join(folder, 'got');
+  for (const [flags, expected] of [
+    [['--json'], `${JSON.stringify({ base64: bytes.toString('base64') })}\n`],
+    [['--exec', `cat > '${got}'`], ''],
+    [[`--exec=cat > '${got}'; od -An -tx1 < '${got}'`], ' 00 ff 80 0a 0d fe\n'],
+  ] as const) {
+    const listener = await listening(t, folder, ['-n', '1', ...flags]);
+    const sent = await run(t, ['pipe', 'send', '--directory', folder, 'p'], { stdin: bytes });
+    assert.deepEqual([sent.code, sent.stderr], [0, '']);
+    assert.equal((await listener.ended).stdout, expected);
+  }
+  assert.deepEqual(readFileSync(got), bytes);
+  rmSync(got);
+});
+
+test('16 MiB and nothing at all are messages, too', { skip }, async (t) => {
+  const { folder } = pipeFolder(t);
+  const listener = await listening(t, folder, ['-n', '3', '--exec', 'wc -c']);
+  const long = Buffer.alloc(16 * 1024 * 1024, 'x');
+  for (const [words, stdin] of [
+    [[], long],
+    [[], ''],
+    [[''], ''],
+  ] as const) {
+    const sent = await run(t, ['pipe', 'send', '--directory', folder, 'p', ...words], { stdin });
+    assert.deepEqual([sent.code, sent.stderr], [0, '']);
+  }
+  assert.deepEqual((await listener.ended).stdout.split(/\s+/).filter(Boolean), [`${long.length}`, '0', '0']);
+});
+
 test('a send that is interrupted while it waits for its acknowledgement exits with 130', { skip }, async (t) => {
   const { folder } = pipeFolder(t);
   const listener = await listening(t, folder, ['--exec', ENDLESS]);
@@ -158,7 +212,7 @@ test('a send that nobody takes, and a second listener, exit with 1 and one line'
   assert.deepEqual([nobody.code, nobody.stdout], [1, '']);
   assert.match(
     nobody.stderr,
-    /^isthmus pipe: nobody listens on [^\n]+; start one with '[^\n]+ pipe listen', [^\n]+\n$/,
+    /^isthmus pipe: nobody listens on [^\n]+; start one with '[^\n]+ pipe listen p', [^\n]+\n$/,
   );
   const listener = await listening(t, folder);
   const second = await run(t, ['pipe', 'listen', 'p', '--directory', folder]);
