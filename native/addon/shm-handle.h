@@ -12,6 +12,8 @@ namespace isthmus {
 // The places of the block; src/shm/handle.ts names the same.
 enum Place { kSequence = 0, kMissed = 1, kBytes = 2, kCount = 3, kUsed = 4, kTicket = 5, kPlaces = 8 };
 
+struct BellWatcher;
+
 struct Handle {
   Channel channel;
   Outgoing outgoing;
@@ -21,6 +23,7 @@ struct Handle {
   napi_ref block_ref = nullptr;
   napi_ref slab_ref = nullptr;
   napi_env env = nullptr;
+  BellWatcher* watcher = nullptr;
   bool hooked = false;
 };
 
@@ -50,13 +53,17 @@ SHM_FUNCTION(receive_view);
 SHM_FUNCTION(release_view);
 SHM_FUNCTION(loan);
 SHM_FUNCTION(commit_loan);
+// shm-bell.cc
+SHM_FUNCTION(bell);
+SHM_FUNCTION(bell_lost);
+SHM_FUNCTION(watch_bell);
+SHM_FUNCTION(hold_bell);
+SHM_FUNCTION(unwatch_bell);
 // shm-presence.cc
 SHM_FUNCTION(spin);
 SHM_FUNCTION(wait);
 SHM_FUNCTION(arm);
 SHM_FUNCTION(disarm);
-SHM_FUNCTION(bell);
-SHM_FUNCTION(bell_lost);
 SHM_FUNCTION(count);
 SHM_FUNCTION(left);
 SHM_FUNCTION(evict_dead);
@@ -68,5 +75,8 @@ SHM_FUNCTION(list);
 SHM_FUNCTION(clear);
 }  // namespace shm
 #undef SHM_FUNCTION
+
+/** Ends the watch of the handle's bell, if there is one. */
+void stop_watching(Handle* handle);
 
 }  // namespace isthmus

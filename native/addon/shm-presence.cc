@@ -34,18 +34,6 @@ napi_value disarm(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
-napi_value bell(napi_env env, napi_callback_info info) {
-  Arguments<1> args(env, info);
-  Handle* handle = handle_of(env, args.at[0]);
-  return integer(env, handle ? handle->channel.bell_fd() : -EBADF);
-}
-
-napi_value bell_lost(napi_env env, napi_callback_info info) {
-  Arguments<1> args(env, info);
-  Handle* handle = handle_of(env, args.at[0]);
-  return truth(env, handle && handle->channel.bell_is_lost());
-}
-
 napi_value count(napi_env env, napi_callback_info info) {
   Arguments<2> args(env, info);
   Handle* handle = handle_of(env, args.at[0]);

@@ -12,12 +12,14 @@ namespace {
 void on_environment_end(void* data) {
   Handle* handle = static_cast<Handle*>(data);
   handle->hooked = false;
+  stop_watching(handle);
   handle->channel.close();
 }
 
 void finalize(napi_env env, void* data, void*) {
   Handle* handle = static_cast<Handle*>(data);
   if (handle->hooked) napi_remove_env_cleanup_hook(env, on_environment_end, handle);
+  stop_watching(handle);
   handle->channel.close();
   if (handle->block_ref) napi_delete_reference(env, handle->block_ref);
   if (handle->slab_ref) napi_delete_reference(env, handle->slab_ref);
@@ -68,6 +70,7 @@ napi_value close_channel(napi_env env, napi_callback_info info) {
   Arguments<1> args(env, info);
   Handle* handle = handle_of(env, args.at[0]);
   if (!handle) return nullptr;
+  stop_watching(handle);
   handle->channel.close();
   if (handle->hooked) napi_remove_env_cleanup_hook(env, on_environment_end, handle);
   handle->hooked = false;
@@ -108,6 +111,9 @@ const Function kTable[] = {
     {"disarm", shm::disarm},
     {"bell", shm::bell},
     {"bellLost", shm::bell_lost},
+    {"watchBell", shm::watch_bell},
+    {"holdBell", shm::hold_bell},
+    {"unwatchBell", shm::unwatch_bell},
     {"count", shm::count},
     {"left", shm::left},
     {"evictDead", shm::evict_dead},

@@ -96,6 +96,15 @@ Result create_bell(const std::string& path, uint32_t mode);
 Result open_bell(const std::string& path);
 Result ring_bell(int fd);
 
+/**
+ * For a bell that is no descriptor: calls `rung` on a thread of the system's after each ring. Null where a
+ * bell is read like a file.
+ */
+struct BellWatch;
+BellWatch* watch_bell(int bell, void (*rung)(void*), void* data);
+/** When it returns, `rung` is not running and is not called again. */
+void unwatch_bell(BellWatch* watch);
+
 uint64_t now_ns();
 void sleep_ns(uint64_t ns);
 void yield_processor();

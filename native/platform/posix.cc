@@ -198,6 +198,9 @@ Result ring_bell(int fd) {
   return -errno;
 }
 
+BellWatch* watch_bell(int, void (*)(void*), void*) { return nullptr; }
+void unwatch_bell(BellWatch*) {}
+
 uint64_t now_ns() {
   struct timespec t;
   ::clock_gettime(CLOCK_MONOTONIC, &t);

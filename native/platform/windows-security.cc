@@ -26,8 +26,9 @@ Security::Security() {
   const DWORD acl_bytes = sizeof(ACL) + sizeof(ACCESS_ALLOWED_ACE) + ::GetLengthSid(sid);
   acl_ = std::make_unique<uint8_t[]>(acl_bytes);
   PACL acl = reinterpret_cast<PACL>(acl_.get());
-  // Protected: nothing that the folder above grants is inherited.
-  if (!::InitializeAcl(acl, acl_bytes, ACL_REVISION) || !::AddAccessAllowedAce(acl, ACL_REVISION, GENERIC_ALL, sid) ||
+  // Protected: nothing that the folder above grants is inherited; what others make in ours inherits this.
+  const DWORD inherited = OBJECT_INHERIT_ACE | CONTAINER_INHERIT_ACE;
+  if (!::InitializeAcl(acl, acl_bytes, ACL_REVISION) || !::AddAccessAllowedAceEx(acl, ACL_REVISION, inherited, GENERIC_ALL, sid) ||
       !::InitializeSecurityDescriptor(&descriptor_, SECURITY_DESCRIPTOR_REVISION) ||
       !::SetSecurityDescriptorOwner(&descriptor_, sid, FALSE) || !::SetSecurityDescriptorDacl(&descriptor_, TRUE, acl, FALSE) ||
       !::SetSecurityDescriptorControl(&descriptor_, SE_DACL_PROTECTED, SE_DACL_PROTECTED)) {

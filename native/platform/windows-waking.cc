@@ -145,6 +145,30 @@ Result open_bell(const std::string& path) {
 
 Result ring_bell(int fd) { return ::SetEvent(handle_of(fd)) ? 0 : failure(); }
 
+struct BellWatch {
+  HANDLE wait = nullptr;
+  void (*rung)(void*) = nullptr;
+  void* data = nullptr;
+};
+
+static void CALLBACK on_event(void* context, BOOLEAN) {
+  const BellWatch* watch = static_cast<const BellWatch*>(context);
+  watch->rung(watch->data);
+}
+
+BellWatch* watch_bell(int bell, void (*rung)(void*), void* data) {
+  auto watch = std::make_unique<BellWatch>();
+  watch->rung = rung;
+  watch->data = data;
+  const bool begun = ::RegisterWaitForSingleObject(&watch->wait, handle_of(bell), on_event, watch.get(), INFINITE, WT_EXECUTEINWAITTHREAD);
+  return begun ? watch.release() : nullptr;
+}
+
+void unwatch_bell(BellWatch* watch) {
+  ::UnregisterWaitEx(watch->wait, INVALID_HANDLE_VALUE);
+  delete watch;
+}
+
 }  // namespace isthmus::platform
 
 #endif

@@ -62,8 +62,13 @@ export interface ShmNative {
   wait(handle: ShmHandle, what: number, ms: number): number;
   arm(handle: ShmHandle, what: number): number;
   disarm(handle: ShmHandle, what: number): void;
+  /** A descriptor that becomes readable when rung. */
   bell(handle: ShmHandle): number;
   bellLost(handle: ShmHandle): number;
+  /** Where a bell is no descriptor (Windows): calls the listener after it rang. */
+  watchBell(handle: ShmHandle, listener: () => void): number;
+  holdBell(handle: ShmHandle, hold: boolean): void;
+  unwatchBell(handle: ShmHandle): void;
   count(handle: ShmHandle, role: number): number;
   left(handle: ShmHandle, slot: number): number;
   evictDead(handle: ShmHandle): number;

@@ -1,15 +1,15 @@
-// Waiting without holding up the event loop. Each handle that waits has a FIFO; whoever has news rings it,
+// Waiting without holding up the event loop. Each handle that waits has a bell; whoever has news rings it,
 // and only then does this process do anything. A ringer may be killed just before it rings, so a timer
 // looks as well, a few times a second.
 
-import { Socket } from 'node:net';
+import { type Ear, openEar } from './ear.ts';
 import { type Ring, WAIT, type WaitFor } from './ring.ts';
 
 /** For messages and for presence: a look costs little, and nobody but the one who looks waits for it. */
 const GUARD_MS = 75;
 /** Whoever waits for room looks more often: only so is a receiver found that died with the ring full. */
 const SPACE_GUARD_MS = 20;
-/** Without a bell (a runtime that cannot read a FIFO) the timer is all there is. */
+/** Without a bell (a runtime that cannot hear one) the timer is all there is. */
 const POLL_MS = 2;
 const KINDS = [0, 1, 2] as const;
 
@@ -17,9 +17,9 @@ export class Bell {
   readonly #ring: Ring;
   readonly #listeners: ((() => void) | undefined)[] = [undefined, undefined, undefined];
   readonly #keepsAlive = [false, false, false];
-  #socket: Socket | undefined;
-  /** The socket that was told last whether to hold the process, and what it was told. */
-  #holder: Socket | undefined;
+  #ear: Ear | undefined;
+  /** The ear that was told last whether to hold the process, and what it was told. */
+  #holder: Ear | undefined;
   #holds = false;
   #guard: NodeJS.Timeout | undefined;
   #guardMs = 0;
@@ -59,13 +59,13 @@ export class Bell {
     this.#closed = true;
     for (const what of KINDS) this.#listeners[what] = undefined;
     this.#unguard();
-    this.#socket?.destroy();
-    this.#socket = undefined;
+    this.#ear?.destroy();
+    this.#ear = undefined;
   }
 
   #start(): void {
     if (this.#closed) return;
-    if (!this.#socket && !this.#failed) this.#connect();
+    if (!this.#ear && !this.#failed) this.#connect();
     this.#watch();
     this.#reference();
   }
@@ -84,23 +84,17 @@ export class Bell {
   }
 
   #connect(): void {
-    const fd = this.#ring.bell();
-    if (fd < 0) {
-      this.#failed = true;
-      return;
-    }
-    const socket = new Socket({ fd, readable: true, writable: false });
-    socket.on('data', () => this.#rung());
-    // The writing end that this handle holds itself keeps the FIFO from ending.
-    socket.on('error', () => this.#lose(socket));
-    socket.on('close', () => this.#lose(socket));
-    socket.resume();
-    this.#socket = socket;
+    this.#ear = openEar(
+      this.#ring,
+      () => this.#rung(),
+      (ear) => this.#lose(ear),
+    );
+    if (!this.#ear) this.#failed = true;
   }
 
-  #lose(socket: Socket): void {
-    if (this.#socket !== socket || this.#closed) return;
-    this.#socket = undefined;
+  #lose(ear: Ear): void {
+    if (this.#ear !== ear || this.#closed) return;
+    this.#ear = undefined;
     this.#failed = true;
     this.#unguard();
     if (this.#listeners.some((listener) => listener !== undefined)) this.#start();
@@ -108,9 +102,9 @@ export class Bell {
 
   #look(): void {
     // Somebody tidied up and took a fresh bell for an abandoned one.
-    if (this.#socket && this.#ring.bellLost) {
-      const lost = this.#socket;
-      this.#socket = undefined;
+    if (this.#ear && this.#ring.bellLost) {
+      const lost = this.#ear;
+      this.#ear = undefined;
       lost.destroy();
       this.#connect();
       this.#reference();
@@ -124,14 +118,14 @@ export class Bell {
 
   #reference(): void {
     const alive = this.#keepsAlive.some(Boolean);
-    if (this.#socket && (this.#holder !== this.#socket || this.#holds !== alive)) {
-      this.#holder = this.#socket;
+    if (this.#ear && (this.#holder !== this.#ear || this.#holds !== alive)) {
+      this.#holder = this.#ear;
       this.#holds = alive;
-      if (alive) this.#socket.ref();
-      else this.#socket.unref();
+      if (alive) this.#ear.ref();
+      else this.#ear.unref();
     }
-    // Without a socket the timer has to hold the process.
-    if (alive && !this.#socket) this.#guard?.ref();
+    // Without an ear the timer has to hold the process.
+    if (alive && !this.#ear) this.#guard?.ref();
     else this.#guard?.unref();
   }
 }

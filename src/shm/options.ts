@@ -131,15 +131,23 @@ export function checkMode(mode: unknown): ConnMode {
 
 const MAX_FILE_NAME_BYTES = 180;
 
-/** The name as a file name can hold it: letters, digits, `.`, `_` and `-` stay, other bytes become %XX. */
-export function encodeName(name: unknown): string {
+/** Where file names that differ only in the case of letters are one; channels of such names are two. */
+const CASELESS = process.platform === 'win32' || process.platform === 'darwin';
+
+/**
+ * The name as a file name can hold it: letters, digits, `.`, `_` and `-` stay, other bytes become %XX; so do
+ * capital letters where files are `caseless`.
+ */
+export function encodeName(name: unknown, caseless: boolean = CASELESS): string {
   if (typeof name !== 'string' || name === '') {
     throw ipcError('USAGE_INVALID_NAME', 'the name of a channel is a text that is not empty', { details: { name } });
   }
   let encoded = '';
   for (const byte of Buffer.from(name)) {
-    const plain = (byte >= 48 && byte <= 57) || (byte >= 65 && byte <= 90) || (byte >= 97 && byte <= 122);
-    if (plain || byte === 45 || byte === 46 || byte === 95) encoded += String.fromCharCode(byte);
+    const plain = (byte >= 48 && byte <= 57) || (byte >= 97 && byte <= 122);
+    const capital = byte >= 65 && byte <= 90;
+    if (plain || (capital && !caseless) || byte === 45 || byte === 46 || byte === 95)
+      encoded += String.fromCharCode(byte);
     else encoded += `%${byte.toString(16).toUpperCase().padStart(2, '0')}`;
   }
   if (encoded.length > MAX_FILE_NAME_BYTES) {

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import {
   chmodSync,
@@ -11,6 +12,7 @@ import {
   writeFileSync,
   writeSync,
 } from 'node:fs';
+import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { IPCError } from '../base/errors.ts';
 import {
@@ -25,7 +27,8 @@ import {
   type ShmChannelOptions,
 } from './index.ts';
 
-const linuxOnly = { skip: process.platform !== 'linux' };
+/** What these tests do cannot be done on Windows. */
+const posixOnly = { skip: process.platform === 'win32' };
 
 const unique = (): string => `test.policy.${randomUUID()}`;
 
@@ -35,7 +38,7 @@ function open(t: TestContext, name: string, mode: ConnMode, options: ShmChannelO
   return channel;
 }
 
-test('drop-oldest never makes the sender wait, and the receiver learns exactly how many it missed', linuxOnly, (t) => {
+test('drop-oldest never makes the sender wait, and the receiver learns exactly how many it missed', (t) => {
   const name = unique();
   const options = { policy: 'drop-oldest', capacityBytes: 4096 } as const;
   const receiver = open(t, name, ConnMode.RECEIVER, options);
@@ -53,7 +56,7 @@ test('drop-oldest never makes the sender wait, and the receiver learns exactly h
   assert.equal(received[0], told);
 });
 
-test('evict-after evicts whoever holds the ring up for so long, tells it, and it may rejoin', linuxOnly, async (t) => {
+test('evict-after evicts whoever holds the ring up for so long, tells it, and it may rejoin', async (t) => {
   const name = unique();
   const options = { policy: 'evict-after', evictAfterMs: 20, capacityBytes: 4096 } as const;
   const slow = open(t, name, ConnMode.RECEIVER, options);
@@ -68,7 +71,7 @@ test('evict-after evicts whoever holds the ring up for so long, tells it, and it
   assert.equal((await slow.receive()).toString(), 'again');
 });
 
-test('a late receiver begins with the last messages where there is a history', linuxOnly, async (t) => {
+test('a late receiver begins with the last messages where there is a history', async (t) => {
   const name = unique();
   const sender = open(t, name, ConnMode.SENDER, { history: 3, capacityBytes: 4096 });
   for (let i = 0; i < 200; i++) await sender.send(`message ${i}`);
@@ -78,7 +81,7 @@ test('a late receiver begins with the last messages where there is a history', l
   assert.equal(late.missedCount, 0);
 });
 
-test('a latest channel keeps one value, and gives it to those who come late', linuxOnly, async (t) => {
+test('a latest channel keeps one value, and gives it to those who come late', async (t) => {
   const name = unique();
   const sender = open(t, name, ConnMode.SENDER, { latest: true });
   const early = open(t, name, ConnMode.RECEIVER);
@@ -89,65 +92,57 @@ test('a latest channel keeps one value, and gives it to those who come late', li
   assert.equal(late.tryReceive()?.toString(), 'value 499');
 });
 
-test(
-  'views show messages where they lie, hold the ring until released, and cannot be read afterwards',
-  linuxOnly,
-  (t) => {
-    const name = unique();
-    const receiver = open(t, name, ConnMode.RECEIVER, { capacityBytes: 4096 });
-    const sender = open(t, name, ConnMode.SENDER);
-    assert.ok(sender.trySend(Buffer.alloc(900, 7)));
-    const view = receiver.tryReceiveView();
-    assert.ok(view?.inRing);
-    const kept = view.data;
-    let more = 0;
-    while (sender.trySend(Buffer.alloc(900, more))) more++;
-    assert.ok(more < 5);
-    assert.ok(kept.every((byte) => byte === 7));
-    view.release();
-    assert.equal(kept.length, 0);
-    assert.throws(() => view.data, { code: 'USAGE_RELEASED' });
-    for (let i = 0; i < more; i++) {
-      using next = receiver.tryReceiveView();
-      assert.equal(next?.data[0], i);
-    }
-    assert.ok(sender.trySend(Buffer.alloc(900)));
-    const last = receiver.tryReceiveView();
-    receiver.close();
-    assert.throws(() => last?.data, { code: 'USAGE_RELEASED' });
-  },
-);
+test('views show messages where they lie, hold the ring until released, and cannot be read afterwards', (t) => {
+  const name = unique();
+  const receiver = open(t, name, ConnMode.RECEIVER, { capacityBytes: 4096 });
+  const sender = open(t, name, ConnMode.SENDER);
+  assert.ok(sender.trySend(Buffer.alloc(900, 7)));
+  const view = receiver.tryReceiveView();
+  assert.ok(view?.inRing);
+  const kept = view.data;
+  let more = 0;
+  while (sender.trySend(Buffer.alloc(900, more))) more++;
+  assert.ok(more < 5);
+  assert.ok(kept.every((byte) => byte === 7));
+  view.release();
+  assert.equal(kept.length, 0);
+  assert.throws(() => view.data, { code: 'USAGE_RELEASED' });
+  for (let i = 0; i < more; i++) {
+    using next = receiver.tryReceiveView();
+    assert.equal(next?.data[0], i);
+  }
+  assert.ok(sender.trySend(Buffer.alloc(900)));
+  const last = receiver.tryReceiveView();
+  receiver.close();
+  assert.throws(() => last?.data, { code: 'USAGE_RELEASED' });
+});
 
-test(
-  'a loan on a route lies in the ring; commit sends what was written, release sends nothing',
-  linuxOnly,
-  async (t) => {
-    const name = unique();
-    const sender = new IPCChannel(ChannelType.ROUTE, name, ConnMode.SENDER, { capacityBytes: 16_384 });
-    const receiver = new IPCChannel(ChannelType.ROUTE, name, ConnMode.RECEIVER);
-    t.after(() => (sender.close(), receiver.close()));
-    for (let i = 0; i < 50; i++) {
-      const loan = sender.loan(1000);
-      assert.ok(loan.inRing);
-      const { data } = loan;
-      data.fill(i);
-      assert.throws(() => sender.trySend('overtakes'), { code: 'USAGE_WRONG_MODE' });
-      await loan.commit(500 + i);
-      assert.equal(data.length, 0);
-      assert.throws(() => loan.data, { code: 'USAGE_RELEASED' });
-      assert.deepEqual(receiver.tryReceive(), Buffer.alloc(500 + i, i));
-      sender.loan(100).release();
-    }
-    assert.equal(receiver.tryReceive(), null);
-    const large = sender.loan(100_000);
-    assert.equal(large.inRing, false);
-    large.data.fill(1);
-    const [got] = await Promise.all([receiver.receive(), large.commit()]);
-    assert.equal(got.length, 100_000);
-  },
-);
+test('a loan on a route lies in the ring; commit sends what was written, release sends nothing', async (t) => {
+  const name = unique();
+  const sender = new IPCChannel(ChannelType.ROUTE, name, ConnMode.SENDER, { capacityBytes: 16_384 });
+  const receiver = new IPCChannel(ChannelType.ROUTE, name, ConnMode.RECEIVER);
+  t.after(() => (sender.close(), receiver.close()));
+  for (let i = 0; i < 50; i++) {
+    const loan = sender.loan(1000);
+    assert.ok(loan.inRing);
+    const { data } = loan;
+    data.fill(i);
+    assert.throws(() => sender.trySend('overtakes'), { code: 'USAGE_WRONG_MODE' });
+    await loan.commit(500 + i);
+    assert.equal(data.length, 0);
+    assert.throws(() => loan.data, { code: 'USAGE_RELEASED' });
+    assert.deepEqual(receiver.tryReceive(), Buffer.alloc(500 + i, i));
+    sender.loan(100).release();
+  }
+  assert.equal(receiver.tryReceive(), null);
+  const large = sender.loan(100_000);
+  assert.equal(large.inRing, false);
+  large.data.fill(1);
+  const [got] = await Promise.all([receiver.receive(), large.commit()]);
+  assert.equal(got.length, 100_000);
+});
 
-test('one name is one type and one policy', linuxOnly, (t) => {
+test('one name is one type and one policy', (t) => {
   const name = unique();
   open(t, name, ConnMode.SENDER, { policy: 'drop-oldest' });
   assert.throws(() => new IPCChannel(ChannelType.ROUTE, name), { code: 'USAGE_CHANNEL_MISMATCH' });
@@ -157,12 +152,20 @@ test('one name is one type and one policy', linuxOnly, (t) => {
   open(t, name, ConnMode.RECEIVER);
 });
 
+/** Where the files of channels lie. */
+const FOLDER = folderOfChannels();
+function folderOfChannels(): string {
+  if (process.platform === 'win32') return join(process.env['LOCALAPPDATA'] ?? '', 'isthmus');
+  if (process.platform !== 'darwin') return '/dev/shm';
+  return join(execFileSync('getconf', ['DARWIN_USER_CACHE_DIR'], { encoding: 'utf8' }).trim(), 'isthmus');
+}
+
 const fileOf = (name: string): string =>
-  `/dev/shm/${readdirSync('/dev/shm').find((file) => file.endsWith(`-${name}`)) ?? 'none'}`;
+  join(FOLDER, readdirSync(FOLDER).find((file) => file.endsWith(`-${name}`)) ?? 'none');
 
 test(
   'the file is for its user alone; one that is open to others, a link, or of another layout is refused',
-  linuxOnly,
+  posixOnly,
   (t) => {
     const name = unique();
     const channel = open(t, name, ConnMode.SENDER);
@@ -180,7 +183,7 @@ test(
   },
 );
 
-test('inspect and list show what is there, and leave nothing behind', linuxOnly, async (t) => {
+test('inspect and list show what is there, and leave nothing behind', async (t) => {
   const name = unique();
   assert.equal(inspect(name), undefined);
   const sender = open(t, name, ConnMode.SENDER, { capacityBytes: 5000, peerName: 'the sender' });
@@ -200,7 +203,7 @@ test('inspect and list show what is there, and leave nothing behind', linuxOnly,
   sender.close();
 });
 
-test('clearChannelStorage removes the file; those inside go on, newcomers begin anew', linuxOnly, (t) => {
+test('clearChannelStorage removes the file; those inside go on, newcomers begin anew', (t) => {
   const name = unique();
   assert.equal(clearChannelStorage(name), false);
   const [sender, receiver] = [open(t, name, ConnMode.SENDER), open(t, name, ConnMode.RECEIVER)];
@@ -210,7 +213,7 @@ test('clearChannelStorage removes the file; those inside go on, newcomers begin 
   assert.equal(open(t, name, ConnMode.RECEIVER).getReceiverCount(), 1);
 });
 
-test('sendMessage and receiveMessage need no handle', linuxOnly, async (t) => {
+test('sendMessage and receiveMessage need no handle', async (t) => {
   const name = unique();
   const receiving = receiveMessage(name, 60_000);
   const watcher = open(t, name, ConnMode.SENDER);
@@ -220,7 +223,7 @@ test('sendMessage and receiveMessage need no handle', linuxOnly, async (t) => {
   await assert.rejects(receiveMessage(name, 10), { code: 'TIME_OUT' });
 });
 
-test('a file that nobody is in is no channel any more, whatever is in it: it is replaced', linuxOnly, (t) => {
+test('a file that nobody is in is no channel any more, whatever is in it: it is replaced', (t) => {
   const name = unique();
   const holder = open(t, name, ConnMode.SENDER);
   const file = fileOf(name);
@@ -229,7 +232,7 @@ test('a file that nobody is in is no channel any more, whatever is in it: it is 
   assert.equal(open(t, name, ConnMode.BOTH).getSenderCount(), 1);
 });
 
-test('two versions of the layout refuse each other on one name', linuxOnly, (t) => {
+test('two versions of the layout refuse each other on one name', (t) => {
   const name = unique();
   open(t, name, ConnMode.SENDER);
   overwrite(fileOf(name), 8, Buffer.from([99]));
@@ -242,7 +245,7 @@ function overwrite(file: string, position: number, bytes: Uint8Array): void {
   closeSync(fd);
 }
 
-test('whatever somebody writes into the region, we neither crash nor hang nor give a foreign error', linuxOnly, (t) => {
+test('whatever somebody writes into the region, we neither crash nor hang nor give a foreign error', (t) => {
   const seed = Math.trunc(Math.random() * 2 ** 31);
   t.diagnostic(`seed ${seed}`);
   let state = seed;

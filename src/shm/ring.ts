@@ -151,6 +151,17 @@ export class Ring {
   bell(): number {
     return this.#native.bell(this.#handle);
   }
+  /** Has the listener called after rings, where a bell is no descriptor; negative: it cannot be. */
+  watchBell(listener: () => void): number {
+    return this.#native.watchBell(this.#handle, listener);
+  }
+  /** Whether the process stays for the bell that is watched. */
+  holdBell(hold: boolean): void {
+    this.#native.holdBell(this.#handle, hold);
+  }
+  unwatchBell(): void {
+    this.#native.unwatchBell(this.#handle);
+  }
   get bellLost(): boolean {
     return this.#native.bellLost(this.#handle) === 1;
   }

@@ -8,12 +8,10 @@ import { makeMessage, OrderCheck, readMessage } from './content.ts';
 import { leftovers, Member, nothingLeft, startMembers, uniqueName } from './processes.ts';
 import type { MemberTask } from './member.ts';
 
-const linuxOnly = { skip: process.platform !== 'linux' };
-
 /** More in the long run; the ring itself is killed far more often by the tests of native/test. */
 const KILLS = Number(process.env['ISTHMUS_KILLS'] ?? 200);
 
-test('senders and receivers are killed at random moments, and the survivors lose nothing', linuxOnly, async () => {
+test('senders and receivers are killed at random moments, and the survivors lose nothing', async () => {
   const name = uniqueName('kill');
   const options = { capacityBytes: 65_536 };
   const receiver = new IPCChannel(ChannelType.CHANNEL, name, ConnMode.RECEIVER, options);
@@ -60,7 +58,7 @@ test('senders and receivers are killed at random moments, and the survivors lose
   await nothingLeft(name);
 });
 
-test('a receiver that was killed is gone from the counts, and its death is an event', linuxOnly, async () => {
+test('a receiver that was killed is gone from the counts, and its death is an event', async () => {
   const name = uniqueName('death');
   using channel = new IPCChannel(ChannelType.CHANNEL, name, ConnMode.SENDER);
   const joined = new Promise<Peer>((resolve) => channel.once('join', resolve));
@@ -81,7 +79,7 @@ test('a receiver that was killed is gone from the counts, and its death is an ev
   }
 });
 
-test('a killed producer leaves its route free, and a killed receiver does not block', linuxOnly, async () => {
+test('a killed producer leaves its route free, and a killed receiver does not block', async () => {
   const name = uniqueName('route');
   const options = { capacityBytes: 4096 };
   const [producer, holder] = await startMembers([
@@ -97,7 +95,7 @@ test('a killed producer leaves its route free, and a killed receiver does not bl
   await blocked;
 });
 
-test('what killed processes left is removed by the next who lists', linuxOnly, async () => {
+test('what killed processes left is removed by the next who lists', async () => {
   const name = uniqueName('left');
   const [first, second] = await startMembers([
     { what: 'receive', name, count: 1 },

@@ -1,14 +1,24 @@
 // Starting members, waiting for what they say, and ending them.
 
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { MemberTask } from './member.ts';
 
-const MEMBER = new URL('./member.js', import.meta.url);
+const MEMBER = fileURLToPath(new URL('./member.js', import.meta.url));
+
+/** Where the files of channels lie. */
+const FOLDER = folderOfChannels();
+function folderOfChannels(): string {
+  if (process.platform === 'win32') return join(process.env['LOCALAPPDATA'] ?? '', 'isthmus');
+  if (process.platform !== 'darwin') return '/dev/shm';
+  return join(execFileSync('getconf', ['DARWIN_USER_CACHE_DIR'], { encoding: 'utf8' }).trim(), 'isthmus');
+}
 
 export class Member {
   readonly child: ChildProcess;
@@ -17,7 +27,7 @@ export class Member {
   #ended = false;
 
   constructor(task: MemberTask) {
-    this.child = spawn(process.execPath, [MEMBER.pathname, JSON.stringify(task)], {
+    this.child = spawn(process.execPath, [MEMBER, JSON.stringify(task)], {
       stdio: ['ignore', 'pipe', 'inherit'],
     });
     if (this.child.stdout) {
@@ -76,5 +86,5 @@ export async function nothingLeft(name: string): Promise<void> {
 
 /** Files of the channel that are left. */
 export function leftovers(name: string): string[] {
-  return readdirSync('/dev/shm').filter((file) => file.includes(name));
+  return readdirSync(FOLDER).filter((file) => file.includes(name));
 }

@@ -1,0 +1,161 @@
+// The systems that the addon is built for, and which compiler of this machine builds for each: the machine's
+// own, a cross-compiler, or zig, which builds for all. A compiler that is missing is named, never fetched.
+
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+
+/**
+ * @typedef {object} Target
+ * @property {NodeJS.Platform} platform
+ * @property {string} zig      its name for zig; the oldest C library that Node 20 runs on
+ * @property {readonly string[]} cross   compilers that build for it and nothing else
+ * @property {readonly string[]} runner  what runs its programs on another system
+ */
+
+/** As the loader names them (src/native/binding.ts). @type {Readonly<Record<string, Target>>} */
+export const TARGETS = {
+  'linux-x64': { platform: 'linux', zig: 'x86_64-linux-gnu.2.28', cross: [], runner: [] },
+  'linux-arm64': {
+    platform: 'linux',
+    zig: 'aarch64-linux-gnu.2.28',
+    cross: ['aarch64-linux-gnu-g++'],
+    runner: ['qemu-aarch64-static'],
+  },
+  'linux-x64-musl': { platform: 'linux', zig: 'x86_64-linux-musl', cross: [], runner: [] },
+  'linux-arm64-musl': { platform: 'linux', zig: 'aarch64-linux-musl', cross: [], runner: ['qemu-aarch64-static'] },
+  'darwin-x64': { platform: 'darwin', zig: 'x86_64-macos', cross: [], runner: [] },
+  'darwin-arm64': { platform: 'darwin', zig: 'aarch64-macos', cross: [], runner: [] },
+  'win32-x64': {
+    platform: 'win32',
+    zig: 'x86_64-windows-gnu',
+    // The one whose threads are the C++ library's, where both are installed.
+    cross: ['x86_64-w64-mingw32-g++-posix', 'x86_64-w64-mingw32-g++'],
+    runner: ['wine'],
+  },
+};
+
+/**
+ * A compiler for one target.
+ * @typedef {object} Toolchain
+ * @property {string} target
+ * @property {NodeJS.Platform} platform
+ * @property {readonly string[]} command
+ * @property {readonly string[]} dlltool   makes import libraries; only for Windows
+ * @property {boolean} isZig
+ */
+
+const works = (/** @type {readonly string[]} */ [program = '', ...args]) =>
+  spawnSync(program, [...args], { stdio: 'ignore' }).status === 0;
+
+/** zig as a command: `ZIG`, `zig`, or the Python package of it. */
+function findZig() {
+  const candidates = [process.env['ZIG']?.split(' ') ?? [], ['zig'], ['python3', '-m', 'ziglang']];
+  return candidates.find((candidate) => candidate.length > 0 && works([...candidate, 'version']));
+}
+
+function isMusl() {
+  if (process.platform !== 'linux') return false;
+  const report = /** @type {{ header: { glibcVersionRuntime?: string } }} */ (process.report.getReport());
+  return report.header.glibcVersionRuntime === undefined;
+}
+
+/** The name of the target that this machine is. */
+export function hostTarget() {
+  return `${process.platform}-${process.arch}${isMusl() ? '-musl' : ''}`;
+}
+
+/**
+ * The compiler for this machine: of `CXX`, or the first of the usual names.
+ * @returns {Toolchain | undefined}
+ */
+export function hostToolchain() {
+  const found = [process.env['CXX'], 'c++', 'g++', 'clang++'].find((name) => name && works([name, '--version']));
+  if (!found) return undefined;
+  return { target: hostTarget(), platform: process.platform, command: [found], dlltool: ['dlltool'], isZig: false };
+}
+
+/**
+ * A compiler for the target, or undefined where there is none.
+ * @param {string} target a key of TARGETS
+ * @returns {Toolchain | undefined}
+ */
+export function toolchainFor(target) {
+  const entry = TARGETS[target];
+  if (!entry) throw new Error(`no target is called '${target}'; there are: ${Object.keys(TARGETS).join(', ')}`);
+  const { platform } = entry;
+  for (const name of entry.cross) {
+    if (!works([name, '--version'])) continue;
+    return { target, platform, command: [name], dlltool: ['x86_64-w64-mingw32-dlltool'], isZig: false };
+  }
+  const zig = findZig();
+  if (!zig) return undefined;
+  return {
+    target,
+    platform,
+    command: [...zig, 'c++', '-target', entry.zig],
+    dlltool: [...zig, 'dlltool'],
+    isZig: true,
+  };
+}
+
+/** What is needed to compile any of our C++ for the system, whatever becomes of it. */
+export function systemFlags(/** @type {Toolchain} */ { platform }) {
+  return platform === 'win32' ? [] : ['-fPIC', '-pthread'];
+}
+
+/** What our C++ needs of the system's libraries. */
+export function systemLibraries(/** @type {Toolchain} */ { platform }) {
+  return platform === 'win32' ? ['-lshell32', '-lole32', '-ladvapi32', '-luuid'] : ['-pthread'];
+}
+
+/**
+ * How an addon is linked, but for its objects. On Windows the functions of Node-API come from an import
+ * library that is made here from the lists in node-api-headers.
+ * @param {Toolchain} toolchain
+ * @param {string} folder for what is made on the way
+ * @param {boolean} stripped
+ */
+export function addonLinkFlags(toolchain, folder, stripped) {
+  const strip = stripped ? ['-s'] : [];
+  if (toolchain.platform === 'win32') {
+    return [
+      '-shared',
+      '-static',
+      ...strip,
+      makeImportLibrary(toolchain, folder),
+      '-ldelayimp',
+      ...systemLibraries(toolchain),
+    ];
+  }
+  if (toolchain.platform === 'darwin') {
+    const kind = toolchain.isZig ? '-shared' : '-bundle';
+    return [kind, '-undefined', 'dynamic_lookup', ...strip];
+  }
+  const own = toolchain.isZig ? [] : ['-static-libgcc', '-static-libstdc++'];
+  return ['-shared', ...own, ...strip, ...systemLibraries(toolchain)];
+}
+
+/**
+ * Loaded late, so that the addon also runs in a program that is not called node.exe: see
+ * native/addon/windows-host.cc.
+ */
+function makeImportLibrary(/** @type {Toolchain} */ { dlltool }, /** @type {string} */ folder) {
+  const headers = dirname(createRequire(import.meta.url).resolve('node-api-headers'));
+  const names = ['js_native_api', 'node_api'].flatMap((name) =>
+    readFileSync(join(headers, 'def', `${name}.def`), 'utf8')
+      .split(/\r?\n/)
+      .filter((line) => /^\w+$/.test(line) && line !== 'EXPORTS'),
+  );
+  mkdirSync(folder, { recursive: true });
+  const list = join(folder, 'node.def');
+  const library = join(folder, 'libnode.a');
+  writeFileSync(list, ['NAME node.exe', 'EXPORTS', ...names, ''].join('\n'));
+  const [program = '', ...args] = dlltool;
+  const made = spawnSync(program, [...args, '-d', list, '-D', 'node.exe', '--output-delaylib', library], {
+    stdio: 'inherit',
+  });
+  if (made.status !== 0) throw new Error(`${dlltool.join(' ')} could not make the import library`);
+  return library;
+}
