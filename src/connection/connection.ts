@@ -93,6 +93,11 @@ export class Connection implements FrameSource {
     this.#owner = owner;
   }
 
+  /** The peer was welcomed. */
+  admitted(): void {
+    this.#wire.admitted?.();
+  }
+
   pause(): void {
     this.#wire.pause();
   }

@@ -31,6 +31,10 @@ export const DEFAULT_LIMITS: Limits = {
 export const FRAGMENT_BYTES = 128 * 1024;
 /** Bodies of the handshake are small, whatever `messageBytesMax` says. */
 export const HANDSHAKE_BYTES_MAX = 64 * 1024;
+/** A message of a WebSocket carries a part of the stream, of this size at most, whatever `messageBytesMax` says. */
+export const WEBSOCKET_MESSAGE_BYTES_MAX = 1024 * 1024;
+/** Of a WebSocket no more is taken until HELLO is complete: HELLO, and what came with its last bytes. */
+export const WEBSOCKET_HANDSHAKE_BYTES_MAX = 2 * HANDSHAKE_BYTES_MAX;
 /**
  * No frame length may begin with an ASCII capital: that is an HTTP request. 1 GiB is 0x40000000, one
  * below 'A'.

@@ -6,6 +6,7 @@ import { createServer, connect as netConnect, type Server, type Socket } from 'n
 import { dirname } from 'node:path';
 import { createServer as createTlsServer, type TlsOptions } from 'node:tls';
 import { ipcError, type IPCError, toError } from '../base/errors.ts';
+import type { Guest, Lobby } from './lobby.ts';
 
 /** One address to listen on, checked and complete. */
 export type EndpointAddress =
@@ -21,14 +22,23 @@ export class Endpoint {
   readonly #server: Server;
   /** Every stream that came and is not closed yet, TLS greetings that hang included. */
   readonly #sockets = new Set<Socket>();
+  readonly #lobby: Lobby;
+  readonly #accept: (socket: Socket, guest: Guest) => void;
+  /** Whose TLS greeting is not over: a stream and what becomes of it have nothing but their source in common. */
+  readonly #greeting = new Map<string, Guest>();
 
-  private constructor(address: EndpointAddress, server: Server) {
+  private constructor(
+    address: EndpointAddress,
+    server: Server,
+    lobby: Lobby,
+    accept: (socket: Socket, guest: Guest) => void,
+  ) {
     this.address = address;
     this.#server = server;
-    server.on('connection', (socket: Socket) => {
-      this.#sockets.add(socket);
-      socket.once('close', () => this.#sockets.delete(socket));
-    });
+    this.#lobby = lobby;
+    this.#accept = accept;
+    server.on('connection', (socket: Socket) => this.#arrived(socket));
+    server.on('secureConnection', (socket: Socket) => this.#secured(socket));
   }
 
   /** The port that the system chose where 0 was asked for. */
@@ -53,15 +63,16 @@ export class Endpoint {
   static async open(
     address: EndpointAddress,
     handshakeTimeoutMs: number,
-    accept: (socket: Socket) => void,
+    lobby: Lobby,
+    accept: (socket: Socket, guest: Guest) => void,
   ): Promise<Endpoint> {
     if (address.kind === 'unix') await preparePath(address.path);
     const server =
       address.kind === 'tls'
-        ? createTlsServer({ handshakeTimeout: handshakeTimeoutMs, ...address.tls }, accept)
-        : createServer(accept);
+        ? createTlsServer({ handshakeTimeout: handshakeTimeoutMs, ...address.tls })
+        : createServer();
     if (address.kind === 'tls') server.on('tlsClientError', (_error, socket: Socket) => socket.destroy());
-    const endpoint = new Endpoint(address, server);
+    const endpoint = new Endpoint(address, server, lobby, accept);
     await listen(server, address);
     return endpoint;
   }
@@ -80,6 +91,33 @@ export class Endpoint {
   ref(): void {
     this.#server.ref();
   }
+
+  #arrived(socket: Socket): void {
+    this.#sockets.add(socket);
+    socket.once('close', () => this.#sockets.delete(socket));
+    const guest = this.#lobby.enter(() => socket.destroy());
+    if (guest === undefined) return;
+    socket.once('close', () => guest.leave());
+    if (this.address.kind !== 'tls') {
+      this.#accept(socket, guest);
+      return;
+    }
+    const source = sourceOf(socket);
+    this.#greeting.set(source, guest);
+    socket.once('close', () => this.#greeting.delete(source));
+  }
+
+  #secured(socket: Socket): void {
+    const source = sourceOf(socket);
+    const guest = this.#greeting.get(source);
+    this.#greeting.delete(source);
+    if (guest === undefined) socket.destroy();
+    else this.#accept(socket, guest);
+  }
+}
+
+function sourceOf({ remoteAddress, remotePort }: Socket): string {
+  return `${remoteAddress} ${remotePort}`;
 }
 
 function listen(server: Server, address: EndpointAddress): Promise<void> {

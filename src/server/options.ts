@@ -74,6 +74,8 @@ export interface ServerOptions {
   readonly outboxBytesMax?: number;
   /** Messages a second that one client may send, 0 to 10,000,000; 0 = as many as it can. Default 0. */
   readonly messagesPerSecondMax?: number;
+  /** Connections at a time that have not finished the handshake, 1 to 1,000,000. Default 1000. For one more, the one that has been silent longest is cut off with `LIMIT_CONNECTIONS`. */
+  readonly handshakesMax?: number;
   /** Time for the handshake in milliseconds, 10 to 600,000. Default 10,000. */
   readonly handshakeTimeoutMs?: number;
   /** A silent client is pinged after this many milliseconds and given up after three; 0 = never. 0 to 3,600,000. Default 30,000. */
@@ -99,6 +101,7 @@ export interface ServerSettings {
   readonly limits: Limits;
   readonly outboxBytesMax: number;
   readonly messagesPerSecondMax: number;
+  readonly handshakesMax: number;
   readonly handshakeTimeoutMs: number;
   readonly heartbeatIntervalMs: number;
   readonly codec: PayloadCodec | undefined;
@@ -108,7 +111,7 @@ export interface ServerSettings {
 const KNOWN = [
   ...['host', 'port', 'path', 'tls', 'listen', 'maxConnections', 'autoCreate', 'applicationsMax', 'application'],
   ...['authenticate', 'insecure', 'origins', 'limits', 'outboxBytesMax', 'messagesPerSecondMax'],
-  ...['handshakeTimeoutMs', 'heartbeatIntervalMs', 'encoding', 'logger'],
+  ...['handshakesMax', 'handshakeTimeoutMs', 'heartbeatIntervalMs', 'encoding', 'logger'],
 ];
 
 /** Throws `USAGE_INVALID_OPTION` or `USAGE_INSECURE`. */
@@ -144,6 +147,7 @@ export function serverSettings(options: ServerOptions): ServerSettings {
       min: 0,
       max: 10_000_000,
     }),
+    handshakesMax: integerOption('handshakesMax', options.handshakesMax, { default: 1000, min: 1, max: 1_000_000 }),
     handshakeTimeoutMs: integerOption('handshakeTimeoutMs', options.handshakeTimeoutMs, {
       default: 10_000,
       min: 10,

@@ -18,6 +18,7 @@ import { readFields, writeFields } from '../session/session.ts';
 import type { Wire } from '../transports/wire.ts';
 import { type HelloFields, helloFields } from './control-fields.ts';
 import type { Hub } from './hub.ts';
+import type { Guest } from './lobby.ts';
 import { LegacyPeer } from './legacy-peer.ts';
 import { NativePeer } from './native-peer.ts';
 import type { Peer } from './model.ts';
@@ -41,21 +42,29 @@ export interface ReceptionDesk {
 }
 
 /** Receives a stream of the native protocol. */
-export function receiveNative(desk: ReceptionDesk, wire: Wire): void {
+export function receiveNative(desk: ReceptionDesk, wire: Wire, guest: Guest): void {
   const connection = new Connection(wire, desk.connectionOptions);
-  connection.open(new NativeReception(desk, connection));
+  connection.open(new NativeReception(desk, connection, guest));
 }
 
 class NativeReception implements ConnectionOwner {
   readonly #desk: ReceptionDesk;
   readonly #connection: Connection;
+  readonly #guest: Guest;
   readonly #timer: NodeJS.Timeout;
   #gone = false;
   #greeted = false;
 
-  constructor(desk: ReceptionDesk, connection: Connection) {
+  constructor(desk: ReceptionDesk, connection: Connection, guest: Guest) {
     this.#desk = desk;
     this.#connection = connection;
+    this.#guest = guest;
+    guest.cutOff = () => {
+      const error = ipcError('LIMIT_CONNECTIONS', 'too many connections that have not finished the handshake');
+      // As much of the goodbye as goes at once.
+      connection.close(error);
+      connection.destroy(error);
+    };
     const { handshakeTimeoutMs } = desk.hub.context.settings;
     this.#timer = setTimeout(() => {
       connection.close(ipcError('PEER_HANDSHAKE_TIMEOUT', `no handshake within ${handshakeTimeoutMs} ms`));
@@ -85,6 +94,7 @@ class NativeReception implements ConnectionOwner {
     const hello = helloFields(readFields(first));
     // Nothing is read while the credentials are looked at.
     this.#connection.pause();
+    this.#guest.greeted();
     void this.#welcome(hello);
   }
 
@@ -92,6 +102,7 @@ class NativeReception implements ConnectionOwner {
 
   closed(): void {
     this.#gone = true;
+    this.#guest.leave();
     clearTimeout(this.#timer);
   }
 
@@ -110,6 +121,8 @@ class NativeReception implements ConnectionOwner {
         hello.streamWindowBytes ?? hub.context.settings.limits.streamWindowBytes,
       );
       join(this.#desk, peer, () => hub.joined(peer, hello.will));
+      this.#guest.leave();
+      connection.admitted();
       clearTimeout(this.#timer);
       connection.session.become('open');
       peer.send(FrameType.WELCOME, 0, 0, PROTOCOL_VERSION, writeFields(this.#welcomeFields(facts)));
@@ -119,6 +132,7 @@ class NativeReception implements ConnectionOwner {
       connection.proceed();
     } catch (thrown) {
       this.#gone = true;
+      this.#guest.dismissed();
       clearTimeout(this.#timer);
       connection.close(asRefusal(thrown));
     }
@@ -142,8 +156,8 @@ class NativeReception implements ConnectionOwner {
 }
 
 /** Receives a stream of the old JSON protocol. */
-export function receiveLegacy(desk: ReceptionDesk, wire: Wire): void {
-  const reception = new LegacyReception(desk, wire);
+export function receiveLegacy(desk: ReceptionDesk, wire: Wire, guest: Guest): void {
+  const reception = new LegacyReception(desk, wire, guest);
   wire.open({
     data: (chunk) => reception.data(chunk),
     drain: () => reception.peer?.wireDrained(),
@@ -155,13 +169,15 @@ class LegacyReception {
   peer: LegacyPeer | undefined;
   readonly #desk: ReceptionDesk;
   readonly #wire: Wire;
+  readonly #guest: Guest;
   readonly #cutter = new FrameCutter(HANDSHAKE_BYTES_MAX);
   readonly #timer: NodeJS.Timeout;
   #gone = false;
 
-  constructor(desk: ReceptionDesk, wire: Wire) {
+  constructor(desk: ReceptionDesk, wire: Wire, guest: Guest) {
     this.#desk = desk;
     this.#wire = wire;
+    this.#guest = guest;
     this.#timer = setTimeout(() => this.#refuse(), desk.hub.context.settings.handshakeTimeoutMs);
   }
 
@@ -175,6 +191,7 @@ class LegacyReception {
       if (!this.#cutter.next()) return;
       const hello = decodeLegacy(this.#cutter.buffer.subarray(this.#cutter.start, this.#cutter.end));
       this.#wire.pause();
+      this.#guest.greeted();
       void this.#welcome(hello, this.#cutter.rest());
     } catch (thrown) {
       this.#refuse(thrown);
@@ -196,6 +213,7 @@ class LegacyReception {
       const facts = admit(this.#desk, { appId, name: label, label, identity });
       const peer = new LegacyPeer(hub, this.#wire, this.#desk.connectionOptions, facts);
       join(this.#desk, peer, () => hub.joined(peer, undefined));
+      this.#guest.leave();
       clearTimeout(this.#timer);
       this.peer = peer;
       // The client knows itself by its own label only; it is matched by being the first frame.
@@ -212,6 +230,7 @@ class LegacyReception {
   #refuse(thrown?: unknown): void {
     if (this.#gone) return;
     this.#gone = true;
+    this.#guest.dismissed();
     clearTimeout(this.#timer);
     if (thrown !== undefined) this.#desk.hub.context.report(toError(thrown), undefined);
     this.#wire.hasten(this.#desk.connectionOptions.farewellMs);

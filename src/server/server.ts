@@ -2,8 +2,6 @@
 // does.
 
 import type { Server as HttpServer } from 'node:http';
-import type { Socket } from 'node:net';
-import type { TLSSocket } from 'node:tls';
 import { EventEmitter } from 'node:events';
 import { ipcError, type IPCError, toError } from '../base/errors.ts';
 import { integerOption } from '../base/options.ts';
@@ -11,23 +9,18 @@ import type { ApplicationSummary } from '../broker/applications.ts';
 import type { ChannelSummary } from '../broker/application.ts';
 import type { ConnectionOptions } from '../connection/connection.ts';
 import { Turn } from '../connection/turn.ts';
-import { FRAGMENT_BYTES } from '../protocol/limits.ts';
 import type { Message } from '../protocol/messages.ts';
 import { DEADLINE_GRAIN_MS } from '../session/deadlines.ts';
 import { SlabPool } from '../session/slab-pool.ts';
-import { StreamWire } from '../transports/stream-wire.ts';
-import type { PeerAddress, Wire } from '../transports/wire.ts';
+import type { Wire } from '../transports/wire.ts';
+import { Arrivals } from './arrivals.ts';
 import { type ConnectionManager, MemoryConnectionManager } from './connection-manager.ts';
-import { lookAt } from './door.ts';
-import { Endpoint } from './endpoint.ts';
 import { Hub } from './hub.ts';
 import type { LegacyPeer } from './legacy-peer.ts';
 import type { NativePeer } from './native-peer.ts';
 import type { Middleware, ServerApplication, ServerConnection } from './model.ts';
 import { type ServerOptions, type ServerSettings, serverSettings } from './options.ts';
-import { receiveLegacy, receiveNative, type ReceptionDesk } from './reception.ts';
 import type { StatsSnapshot } from './stats.ts';
-import { WebSocketDoor } from './websocket-door.ts';
 
 /** What the system may hold for one client before its subscriptions keep their messages to themselves. */
 const CONGESTED_BYTES = 256 * 1024;
@@ -61,10 +54,8 @@ export class IPCServer extends EventEmitter<ServerEvents> {
   connectionManager: ConnectionManager = new MemoryConnectionManager();
   readonly #settings: ServerSettings;
   readonly #hub: Hub;
-  readonly #desk: ReceptionDesk;
-  readonly #door: WebSocketDoor;
+  readonly #arrivals: Arrivals;
   readonly #peers = new Set<NativePeer | LegacyPeer>();
-  #endpoints: Endpoint[] = [];
   #starting: Promise<void> | undefined;
   #stopping: Promise<void> | undefined;
   #startedAt: number | undefined;
@@ -77,7 +68,7 @@ export class IPCServer extends EventEmitter<ServerEvents> {
   constructor(options: ServerOptions = {}) {
     super();
     this.#settings = serverSettings(options);
-    const { limits, handshakeTimeoutMs, heartbeatIntervalMs, origins } = this.#settings;
+    const { limits, handshakeTimeoutMs, heartbeatIntervalMs, outboxBytesMax } = this.#settings;
     const clock = (): number => performance.now();
     this.#hub = new Hub(this.#settings, {
       clock,
@@ -92,11 +83,11 @@ export class IPCServer extends EventEmitter<ServerEvents> {
       allocate: (size) => Buffer.allocUnsafe(size),
       pool: new SlabPool((size) => Buffer.allocUnsafeSlow(size)),
       turn: new Turn((run) => process.nextTick(run)),
-      congestedBytes: Math.min(CONGESTED_BYTES, this.#settings.outboxBytesMax),
+      congestedBytes: Math.min(CONGESTED_BYTES, outboxBytesMax),
       farewellMs: handshakeTimeoutMs,
       clock,
     };
-    this.#desk = {
+    this.#arrivals = new Arrivals({
       hub: this.#hub,
       connectionOptions,
       enter: () => this.#enter(),
@@ -105,11 +96,7 @@ export class IPCServer extends EventEmitter<ServerEvents> {
       },
       joined: (peer) => this.#joined(peer as NativePeer | LegacyPeer),
       announce: (peer) => this.#announce(peer as NativePeer | LegacyPeer),
-    };
-    const messageBytesMax = Math.max(limits.messageBytesMax, FRAGMENT_BYTES) * 2;
-    this.#door = new WebSocketDoor({ origins, handshakeTimeoutMs, messageBytesMax }, (wire) =>
-      receiveNative(this.#desk, wire),
-    );
+    });
   }
 
   /** Whether the server listens. */
@@ -119,7 +106,7 @@ export class IPCServer extends EventEmitter<ServerEvents> {
 
   /** The port that is listened on; the one chosen by the system where 0 was asked for. */
   get port(): number {
-    return this.#endpoints.find((one) => one.port !== undefined)?.port ?? this.#settings.port;
+    return this.#arrivals.port ?? this.#settings.port;
   }
 
   get host(): string {
@@ -128,7 +115,7 @@ export class IPCServer extends EventEmitter<ServerEvents> {
 
   /** Every address that is listened on: `tcp://localhost:8888`, `unix:/run/app.sock`. */
   get listening(): readonly string[] {
-    return this.#endpoints.map((one) => one.url);
+    return this.#arrivals.urls;
   }
 
   /**
@@ -163,7 +150,7 @@ export class IPCServer extends EventEmitter<ServerEvents> {
 
   /** Takes WebSocket connections of a user's own HTTP or HTTPS server on `path`. Gives what detaches it. */
   attach(server: HttpServer, options: { readonly path?: string } = {}): () => void {
-    return this.#door.attach(server, options.path ?? '/isthmus');
+    return this.#arrivals.attach(server, options.path ?? '/isthmus');
   }
 
   /** Serves a client over any wire, such as one end of `memoryWirePair()`. Throws `USAGE_CLOSED` after `stop`. */
@@ -171,7 +158,7 @@ export class IPCServer extends EventEmitter<ServerEvents> {
     if (this.#stopping !== undefined) throw ipcError('USAGE_CLOSED', 'the server was stopped; make a new one');
     this.#startedAt ??= Date.now();
     this.#beat();
-    receiveNative(this.#desk, wire);
+    this.#arrivals.accept(wire);
   }
 
   /** Makes the application, or gives the one that is there. Throws `USAGE_INVALID_NAME`, `LIMIT_APPLICATIONS`. */
@@ -236,6 +223,7 @@ export class IPCServer extends EventEmitter<ServerEvents> {
       totalApplications: this.#hub.context.applications.size,
       totalConnections: this.#peers.size,
       maxConnections: this.#settings.maxConnections,
+      pendingConnections: this.#arrivals.pending,
       connectionsRefused: stats.connectionsRefused,
       connectionsSinceStart: stats.connectionsTotal,
       messagesIn: stats.messagesIn,
@@ -250,32 +238,17 @@ export class IPCServer extends EventEmitter<ServerEvents> {
   }
 
   async #start(): Promise<void> {
-    const opened: Endpoint[] = [];
-    try {
-      for (const address of this.#settings.addresses) {
-        opened.push(
-          await Endpoint.open(
-            address,
-            this.#settings.handshakeTimeoutMs,
-            (socket) => void this.#arrived(socket, address.kind),
-          ),
-        );
-      }
-    } catch (thrown) {
-      await Promise.all(opened.map((endpoint) => endpoint.close()));
-      throw thrown;
-    }
-    this.#endpoints = opened;
+    await this.#arrivals.open();
     this.#startedAt = Date.now();
     this.#beat();
   }
 
   async #stop(drainMs: number): Promise<void> {
     await this.#starting?.catch(() => undefined);
-    const closing = this.#endpoints.map((endpoint) => endpoint.close());
+    this.#arrivals.close();
     const drained = this.#hub.requests.drain();
     if (drainMs > 0) await Promise.race([drained, wait(drainMs)]);
-    this.#door.close();
+    this.#arrivals.closeDoor();
     const emptied = new Promise<void>((resolve) => {
       this.#emptied = resolve;
     });
@@ -285,21 +258,10 @@ export class IPCServer extends EventEmitter<ServerEvents> {
     for (const peer of this.#peers) peer.destroy(ipcError('REMOTE_DRAINING', 'the server is stopping'));
     if (this.#peers.size > 0) await emptied;
     // What is left has not come in yet, or was shown out and does not go.
-    for (const endpoint of this.#endpoints) endpoint.cutOff();
-    await Promise.all(closing);
+    await this.#arrivals.cutOff();
     clearInterval(this.#heartbeat);
     clearInterval(this.#wheel);
-    this.#endpoints = [];
     this.#startedAt = undefined;
-  }
-
-  async #arrived(socket: Socket, kind: 'tcp' | 'tls' | 'unix'): Promise<void> {
-    socket.on('error', () => socket.destroy());
-    const spoken = await lookAt(socket, this.#settings.handshakeTimeoutMs);
-    if (spoken === undefined || this.#stopping !== undefined) socket.destroy();
-    else if (spoken === 'http') this.#door.receive(socket);
-    else if (spoken === 'json') receiveLegacy(this.#desk, new StreamWire(socket, addressOf(socket, kind)));
-    else receiveNative(this.#desk, new StreamWire(socket, addressOf(socket, kind)));
   }
 
   #enter(): void {
@@ -378,19 +340,6 @@ export class IPCServer extends EventEmitter<ServerEvents> {
     }
     return application;
   }
-}
-
-function addressOf(socket: Socket, transport: 'tcp' | 'tls' | 'unix'): PeerAddress {
-  if (transport === 'unix') return { transport };
-  const { remoteAddress, remotePort } = socket;
-  const certificate = transport === 'tls' ? (socket as TLSSocket).getPeerCertificate() : undefined;
-  const subject = certificate?.subject as { readonly CN?: string } | undefined;
-  return {
-    transport,
-    ...(remoteAddress === undefined ? {} : { host: remoteAddress }),
-    ...(remotePort === undefined ? {} : { port: remotePort }),
-    ...(subject?.CN === undefined ? {} : { certificateSubject: subject.CN }),
-  };
 }
 
 function wait(ms: number): Promise<void> {

@@ -24,6 +24,8 @@ export interface StatsSnapshot {
   readonly totalApplications: number;
   readonly totalConnections: number;
   readonly maxConnections: number;
+  /** Streams that have not finished the handshake. */
+  readonly pendingConnections: number;
   readonly connectionsRefused: number;
   readonly connectionsSinceStart: number;
   readonly messagesIn: number;

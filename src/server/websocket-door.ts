@@ -5,39 +5,43 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { WebSocketServer } from 'ws';
+import { WEBSOCKET_MESSAGE_BYTES_MAX } from '../protocol/limits.ts';
 import { WebSocketWire } from '../transports/websocket-wire.ts';
 import type { PeerAddress, Wire } from '../transports/wire.ts';
+import type { Guest, Lobby } from './lobby.ts';
 
 export const SUBPROTOCOL = 'isthmus.1';
 
 export interface WebSocketDoorOptions {
   readonly origins: readonly string[] | '*' | undefined;
   readonly handshakeTimeoutMs: number;
-  /** The largest WebSocket message that is taken. */
-  readonly messageBytesMax: number;
 }
 
 export class WebSocketDoor {
   readonly #options: WebSocketDoorOptions;
-  readonly #accept: (wire: Wire) => void;
+  readonly #lobby: Lobby;
+  readonly #accept: (wire: Wire, guest: Guest) => void;
   readonly #http: Server;
   readonly #webSockets: WebSocketServer;
   /** How long each stream has to become a WebSocket. */
   readonly #patience = new WeakMap<Duplex, NodeJS.Timeout>();
+  /** The place of each stream of the server's own port. */
+  readonly #guests = new WeakMap<Duplex, Guest>();
   readonly #attached: {
     readonly server: Server;
     readonly listener: (...args: [IncomingMessage, Duplex, Buffer]) => void;
   }[] = [];
 
-  constructor(options: WebSocketDoorOptions, accept: (wire: Wire) => void) {
+  constructor(options: WebSocketDoorOptions, lobby: Lobby, accept: (wire: Wire, guest: Guest) => void) {
     this.#options = options;
+    this.#lobby = lobby;
     this.#accept = accept;
     this.#webSockets = new WebSocketServer({
       noServer: true,
       clientTracking: false,
       perMessageDeflate: false,
       autoPong: false,
-      maxPayload: options.messageBytesMax,
+      maxPayload: WEBSOCKET_MESSAGE_BYTES_MAX,
       handleProtocols: (protocols) => (protocols.has(SUBPROTOCOL) ? SUBPROTOCOL : false),
     });
     this.#http = createServer();
@@ -47,7 +51,8 @@ export class WebSocketDoor {
   }
 
   /** A stream on the server's own port that turned out to speak HTTP. */
-  receive(socket: Socket): void {
+  receive(socket: Socket, guest: Guest): void {
+    this.#guests.set(socket, guest);
     // Node enforces its own time-outs on servers that listen, and this one never does.
     const timer = setTimeout(() => socket.destroy(), this.#options.handshakeTimeoutMs);
     this.#patience.set(socket, timer);
@@ -79,7 +84,12 @@ export class WebSocketDoor {
     }
     this.#webSockets.handleUpgrade(request, socket, head, (webSocket) => {
       clearTimeout(this.#patience.get(socket));
-      this.#accept(new WebSocketWire(webSocket, addressOf(request)));
+      const guest = this.#guests.get(socket) ?? this.#lobby.enter(() => webSocket.terminate());
+      if (guest === undefined) return;
+      webSocket.once('close', () => guest.leave());
+      const wire = new WebSocketWire(webSocket, addressOf(request));
+      wire.holdToHandshake(socket);
+      this.#accept(wire, guest);
     });
   }
 

@@ -2,10 +2,14 @@
 
 import { WebSocket } from 'ws';
 import type { ConnectionOptions } from 'node:tls';
+import { WEBSOCKET_MESSAGE_BYTES_MAX } from '../protocol/limits.ts';
 import { WebSocketWire } from './websocket-wire.ts';
 
 /** Offered by clients and accepted by servers; docs/protocol.md, "Framing". */
 export const SUBPROTOCOL = 'isthmus.1';
+
+/** Frames are small or binary: compression costs more than it saves. */
+const PLAIN = { perMessageDeflate: false, autoPong: false, maxPayload: WEBSOCKET_MESSAGE_BYTES_MAX };
 
 /** Resolves once the upgrade was accepted. Rejects with the plain error of the attempt, or at the signal. */
 export function connectWebSocket(
@@ -15,8 +19,7 @@ export function connectWebSocket(
 ): Promise<WebSocketWire> {
   return new Promise((resolve, reject) => {
     const { protocol, hostname, port } = new URL(url);
-    // Frames are small or binary: compression costs more than it saves.
-    const socket = new WebSocket(url, SUBPROTOCOL, { ...options, perMessageDeflate: false, autoPong: false });
+    const socket = new WebSocket(url, SUBPROTOCOL, { ...options, ...PLAIN });
     const done = () => {
       socket.off('error', fail);
       socket.off('open', ready);

@@ -1,7 +1,10 @@
 // A wire over a WebSocket of the `ws` package. Binary messages, joined, are the stream of frames; where
 // one message ends means nothing (docs/protocol.md, "Framing").
 
+import type { Duplex } from 'node:stream';
 import type { WebSocket } from 'ws';
+import { closeCodeOf } from '../protocol/close-codes.ts';
+import { WEBSOCKET_HANDSHAKE_BYTES_MAX, WEBSOCKET_MESSAGE_BYTES_MAX } from '../protocol/limits.ts';
 import { watchForStall } from './stall.ts';
 import type { PeerAddress, Wire, WireEvents } from './wire.ts';
 
@@ -15,6 +18,8 @@ export class WebSocketWire implements Wire {
   #error: Error | undefined;
   #full = false;
   #writtenBytes = 0;
+  /** Takes the bound of the handshake away. */
+  #held: (() => void) | undefined;
 
   constructor(socket: WebSocket, peer: PeerAddress) {
     this.#socket = socket;
@@ -49,17 +54,44 @@ export class WebSocketWire implements Wire {
       done();
       return true;
     }
-    for (const part of parts) this.#writtenBytes += part.length;
     // Small parts share a message: the masking and framing of each costs more than the copy.
-    socket.send(parts.length === 1 ? (parts[0] as Uint8Array) : Buffer.concat(parts), { binary: true }, () => {
-      done();
-      if (this.#full && socket.bufferedAmount < HIGH_WATER_BYTES / 2) {
-        this.#full = false;
-        this.#events?.drain();
+    let first = 0;
+    let bytes = 0;
+    for (let i = 0; i < parts.length; i += 1) {
+      const { length } = parts[i] as Uint8Array;
+      if (bytes + length > WEBSOCKET_MESSAGE_BYTES_MAX && i > first) {
+        this.#send(parts.slice(first, i), undefined);
+        first = i;
+        bytes = 0;
       }
-    });
+      bytes += length;
+      this.#writtenBytes += length;
+    }
+    this.#send(first === 0 ? parts : parts.slice(first), done);
     this.#full = socket.bufferedAmount >= HIGH_WATER_BYTES;
     return !this.#full;
+  }
+
+  /** Until `admitted`, ends the connection that sends more than a handshake takes on this stream, in one message or many. */
+  holdToHandshake(stream: Duplex): void {
+    let bytes = 0;
+    const count = (chunk: Uint8Array): void => {
+      bytes += chunk.length;
+      if (bytes <= WEBSOCKET_HANDSHAKE_BYTES_MAX) return;
+      this.#held?.();
+      this.end(closeCodeOf('LIMIT_MESSAGE_BYTES'), 'LIMIT_MESSAGE_BYTES: more than a handshake before the handshake');
+      // Whoever floods us is not waited for.
+      this.#socket.terminate();
+    };
+    stream.on('data', count);
+    this.#held = () => {
+      this.#held = undefined;
+      stream.off('data', count);
+    };
+  }
+
+  admitted(): void {
+    this.#held?.();
   }
 
   pause(): void {
@@ -93,6 +125,22 @@ export class WebSocketWire implements Wire {
 
   destroy(): void {
     this.#socket.terminate();
+  }
+
+  #send(parts: readonly Uint8Array[], done: (() => void) | undefined): void {
+    const socket = this.#socket;
+    const bytes = parts.length === 1 ? (parts[0] as Uint8Array) : Buffer.concat(parts);
+    if (done === undefined) {
+      socket.send(bytes, { binary: true });
+      return;
+    }
+    socket.send(bytes, { binary: true }, () => {
+      done();
+      if (this.#full && socket.bufferedAmount < HIGH_WATER_BYTES / 2) {
+        this.#full = false;
+        this.#events?.drain();
+      }
+    });
   }
 
   #message(data: unknown, isBinary: boolean): void {

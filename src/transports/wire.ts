@@ -36,6 +36,8 @@ export interface Wire {
   /** Stops and starts reading: backpressure towards the peer. */
   pause(): void;
   resume(): void;
+  /** The peer was welcomed: a wire that took no more than a handshake until now takes what the protocol allows. */
+  admitted?(): void;
   /** Ends after everything written has gone out. */
   end(closeCode?: number, reason?: string): void;
   /**
