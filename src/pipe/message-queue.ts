@@ -10,21 +10,22 @@ interface Item<T> {
 
 export class MessageQueue<T> {
   readonly #items: Item<T>[] = [];
-  #wake: (() => void) | undefined;
+  /** Loops that wait; more than one may read. */
+  #waiting: (() => void)[] = [];
   #isEnded = false;
 
   /** Resolves when the loop has finished with the message. */
   put(message: T): Promise<void> {
     return new Promise((resolve, reject) => {
       this.#items.push({ message, done: resolve, failed: reject });
-      this.#wake?.();
+      this.#waiting.shift()?.();
     });
   }
 
   /** What is there is still given out; then the loop ends. */
   end(): void {
     this.#isEnded = true;
-    this.#wake?.();
+    for (const wake of this.#waiting.splice(0)) wake();
   }
 
   async *messages(): AsyncGenerator<T, void, undefined> {
@@ -43,7 +44,7 @@ export class MessageQueue<T> {
         } else if (this.#isEnded) {
           return;
         } else {
-          await new Promise<void>((resolve) => (this.#wake = resolve));
+          await new Promise<void>((resolve) => this.#waiting.push(resolve));
         }
       }
     } finally {

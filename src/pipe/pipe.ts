@@ -2,6 +2,7 @@
 
 import { onAbort } from '../base/abort.ts';
 import { invalidOption } from '../base/options.ts';
+import { toError } from '../base/errors.ts';
 import { throwIfAborted } from './exchange.ts';
 import { PipeError } from './errors.ts';
 import { type Incoming, Inbox } from './inbox.ts';
@@ -109,6 +110,7 @@ export class Pipe<F extends PipeFormat = 'text'> {
    */
   async listen(): Promise<this> {
     const { signal } = this.#options;
+    if (signal?.aborted === true) this.#inbox.stop('aborted');
     throwIfAborted(signal);
     if (this.#stopped !== undefined) throw this.#closedError();
     this.#opening ??= Listener.open(this.#place, this.#options, this.#inbox);
@@ -166,19 +168,26 @@ export class Pipe<F extends PipeFormat = 'text'> {
   }
 
   #respond(result: unknown): void {
-    if (this.#responses === undefined || result === undefined || result === null) return;
-    const sent = this.#responses.send(asMessage(result)).then(
+    const responses = this.#responses;
+    if (responses === undefined || result === undefined || result === null) return;
+    const sent = (async () => responses.send(asMessage(result)))().then(
       () => {},
-      (thrown: unknown) => {
-        this.#options.onError(
-          new PipeError('NETWORK_LOST', `the response to ${this.#options.responsePipeName} was not delivered`, {
-            cause: thrown,
-          }),
-        );
+      (cause: unknown) => {
+        const to = this.#options.responsePipeName;
+        this.#report(new PipeError('NETWORK_LOST', `the response to ${to} was not delivered`, { cause }));
       },
     );
     this.#openResponses.add(sent);
     void sent.then(() => this.#openResponses.delete(sent));
+  }
+
+  /** What has nobody else to go to. The listener goes on whatever `onError` does. */
+  #report(error: Error): void {
+    try {
+      this.#options.onError(error);
+    } catch (thrown) {
+      process.emitWarning(toError(thrown));
+    }
   }
 
   #shutDown(reason: PipeStopReason): void {
@@ -189,7 +198,7 @@ export class Pipe<F extends PipeFormat = 'text'> {
     void this.#release().then(
       () => this.#resolveClosed(reason),
       (thrown: unknown) => {
-        this.#options.onError(thrown instanceof Error ? thrown : new Error(String(thrown)));
+        this.#report(toError(thrown));
         this.#resolveClosed(reason);
       },
     );

@@ -1,16 +1,19 @@
 // `send`: one call, nothing to open or close.
 
+import { knownOptions, stringOption } from '../base/options.ts';
 import { PipeError } from './errors.ts';
 import { pipePlace } from './names.ts';
 import { Pipe } from './pipe.ts';
 import type { PipeFormat } from './pipe-options.ts';
-import { PipeSender, type SendOptions } from './sender.ts';
+import { PipeSender, SEND_OPTIONS, type SendOptions } from './sender.ts';
 
 /** Options of `send`. */
 export interface SendToOptions extends SendOptions {
   /** The directory that a relative name is in. Default: that of the `Pipe`, else the working directory. */
   readonly directory?: string | undefined;
 }
+
+const SEND_TO_OPTIONS = ['directory', ...SEND_OPTIONS];
 
 interface Shared {
   readonly sender: PipeSender;
@@ -39,8 +42,9 @@ export async function send(
   message: string | Uint8Array,
   options: SendToOptions = {},
 ): Promise<true> {
+  knownOptions('send', options, SEND_TO_OPTIONS);
   const { directory: given, ...sendOptions } = options;
-  const directory = given ?? (pipe instanceof Pipe ? pipe.directory : process.cwd());
+  const directory = stringOption('directory', given, pipe instanceof Pipe ? pipe.directory : process.cwd());
   const name = pipe instanceof Pipe ? pipe.name : pipe;
   const key = pipePlace(name, directory).data;
   const entry = shared.get(key) ?? share(key, new PipeSender(name, { directory }));

@@ -44,6 +44,7 @@ export interface PipeSenderOptions {
   readonly maxAttempts?: number | undefined;
 }
 
+export const SEND_OPTIONS: readonly string[] = ['timeout', 'maxAttempts', 'id', 'signal'];
 const TIMEOUT = { default: 30_000, min: 0, max: 2_147_483_647 };
 const ATTEMPTS = { default: 1, min: 0, max: 1_000_000 };
 const BACKOFF_MS = { first: 5, most: 100 };
@@ -68,7 +69,7 @@ export class PipeSender {
   #lane: LaneClient | undefined;
   #route: Promise<void> | undefined;
   #lastSeq = 0;
-  #isClosed = false;
+  #closing: Promise<void> | undefined;
   #whenEmpty: (() => void) | undefined;
 
   /**
@@ -107,8 +108,12 @@ export class PipeSender {
   }
 
   /** Waits for the sends that are under way, then closes the lane. Later sends are refused. */
-  async close(): Promise<void> {
-    this.#isClosed = true;
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
     if (this.#open.size > 0) await new Promise<void>((resolve) => (this.#whenEmpty = resolve));
     await this.#route;
     const lane = this.#lane;
@@ -129,9 +134,10 @@ export class PipeSender {
     if (typeof message !== 'string' && !(message instanceof Uint8Array)) {
       throw invalidOption('message', message, 'a text or bytes');
     }
+    knownOptions('send', options, SEND_OPTIONS);
     const signal = signalOption('signal', options.signal);
     throwIfAborted(signal);
-    if (this.#isClosed)
+    if (this.#closing !== undefined)
       throw new PipeError('USAGE_CLOSED', 'the sender is closed', { details: { pipe: this.#place.name } });
     // The listener may have ended since the last message without our having read that: look for the next one then.
     if (this.#open.size === 0 && this.#lane?.isWhole() === false) this.#lane.abandon();
