@@ -328,6 +328,10 @@ export class LegacyPeer extends BasePeer implements LegacyReceiver, Owed {
     this.#incoming.set(request, call);
   }
 
+  override answering(request: IncomingMessage): boolean {
+    return this.#incoming.has(request);
+  }
+
   override callEnded(request: IncomingMessage): void {
     const call = this.#incoming.get(request);
     if (call === undefined) return;

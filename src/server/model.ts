@@ -183,6 +183,8 @@ export interface Peer extends ServerConnection {
   streamEnd(request: IncomingMessage): void;
   /** An answer of this request will come later. */
   track(request: IncomingMessage, call: IncomingCall): void;
+  /** Whether this request of the client is still being worked on. */
+  answering(request: IncomingMessage): boolean;
   /** A request of this client has ended, however. */
   callEnded(request: IncomingMessage): void;
 }

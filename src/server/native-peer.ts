@@ -353,6 +353,10 @@ export class NativePeer extends BasePeer implements ConnectionOwner, NativePubli
     this.#incoming.set(request.wireId as number, call);
   }
 
+  override answering(request: IncomingMessage): boolean {
+    return this.#incoming.get(request.wireId as number)?.request === request;
+  }
+
   override callEnded(request: IncomingMessage): void {
     const call = this.#incoming.get(request.wireId as number);
     if (call === undefined) return;

@@ -118,5 +118,6 @@ export abstract class BasePeer implements Peer {
   abstract streamData(request: IncomingMessage, content: number, bytes: Uint8Array): void;
   abstract streamEnd(request: IncomingMessage): void;
   abstract track(request: IncomingMessage, call: IncomingCall): void;
+  abstract answering(request: IncomingMessage): boolean;
   abstract callEnded(request: IncomingMessage): void;
 }

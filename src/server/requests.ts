@@ -19,6 +19,7 @@ export class Requests {
   readonly #deadlines = new Deadlines<IncomingCall | OutgoingCall>();
   #draining = false;
   #drained: (() => void) | undefined;
+  readonly #spared = new Set<IncomingMessage>();
 
   constructor(context: Context) {
     this.#context = context;
@@ -112,16 +113,28 @@ export class Requests {
 
   ended(): void {
     this.#context.stats.requestsOpen -= 1;
-    if (this.#context.stats.requestsOpen === 0) this.#drained?.();
+    if (this.#drained !== undefined) this.#lookDrained();
   }
 
   /** Resolves when no request is open any more; new ones are refused from now on. */
   drain(): Promise<void> {
     this.#draining = true;
-    if (this.#context.stats.requestsOpen === 0) return Promise.resolve();
     return new Promise((resolve) => {
       this.#drained = resolve;
+      this.#lookDrained();
     });
+  }
+
+  /** This request waits for the end itself: it is not waited for. */
+  spare(request: IncomingMessage): void {
+    this.#spared.add(request);
+    this.#lookDrained();
+  }
+
+  #lookDrained(): void {
+    let spared = 0;
+    for (const request of this.#spared) if (request.connection.answering(request)) spared += 1;
+    if (this.#context.stats.requestsOpen <= spared) this.#drained?.();
   }
 
   #route(request: IncomingMessage): void {

@@ -4,7 +4,7 @@
 import type { Server as HttpServer } from 'node:http';
 import { EventEmitter } from 'node:events';
 import { ipcError, type IPCError, toError } from '../base/errors.ts';
-import { integerOption } from '../base/options.ts';
+import { integerOption, invalidOption, knownOptions } from '../base/options.ts';
 import type { ApplicationSummary } from '../broker/applications.ts';
 import type { ChannelSummary } from '../broker/application.ts';
 import type { ConnectionOptions } from '../connection/connection.ts';
@@ -18,7 +18,8 @@ import { type ConnectionManager, MemoryConnectionManager } from './connection-ma
 import { Hub } from './hub.ts';
 import type { LegacyPeer } from './legacy-peer.ts';
 import type { NativePeer } from './native-peer.ts';
-import type { Middleware, ServerApplication, ServerConnection } from './model.ts';
+import { ServerMessage as HandledMessage } from './message.ts';
+import type { Middleware, ServerApplication, ServerConnection, ServerMessage } from './model.ts';
 import { type ServerOptions, type ServerSettings, serverSettings } from './options.ts';
 import type { StatsSnapshot } from './stats.ts';
 
@@ -36,6 +37,8 @@ export interface ServerEvents {
 export interface StopOptions {
   /** Milliseconds in which requests may finish, 0 to 2^31-1. Default 0. */
   readonly drain?: number;
+  /** The request whose handler stops the server: it is not waited for, as it waits itself. */
+  readonly within?: ServerMessage;
 }
 
 /**
@@ -58,6 +61,8 @@ export class IPCServer extends EventEmitter<ServerEvents> {
   readonly #peers = new Set<NativePeer | LegacyPeer>();
   #starting: Promise<void> | undefined;
   #stopping: Promise<void> | undefined;
+  /** Over when requests that are open have had their time. */
+  readonly #patience = over();
   #startedAt: number | undefined;
   #places = 0;
   #heartbeat: NodeJS.Timeout | undefined;
@@ -136,10 +141,21 @@ export class IPCServer extends EventEmitter<ServerEvents> {
 
   /**
    * Takes no more connections and requests, lets open requests finish for `drain` milliseconds, then says
-   * goodbye to everybody. Idempotent; resolves when everything is closed.
+   * goodbye to everybody. Resolves when everything is closed. Idempotent: a later call joins the first, and
+   * its `drain`, where it is given, may cut the time short but not make it longer.
+   *
+   * A handler that awaits this waits for its own request, unless it says so by `within`; its caller loses
+   * the connection in place of an answer. To answer, it does not await: `void server.stop({ drain: 5000 })`.
    */
   stop(options: StopOptions = {}): Promise<void> {
+    knownOptions('stop', options, ['drain', 'within']);
     const drainMs = integerOption('drain', options.drain, { default: 0, min: 0, max: 2 ** 31 - 1 });
+    const { within } = options;
+    if (within !== undefined && !(within instanceof HandledMessage)) {
+      throw invalidOption('within', within, 'the message that the handler was given');
+    }
+    if (within !== undefined) this.#hub.requests.spare(within);
+    if (this.#stopping === undefined || options.drain !== undefined) void wait(drainMs).then(this.#patience.resolve);
     this.#stopping ??= this.#stop(drainMs);
     return this.#stopping;
   }
@@ -247,7 +263,7 @@ export class IPCServer extends EventEmitter<ServerEvents> {
     await this.#starting?.catch(() => undefined);
     this.#arrivals.close();
     const drained = this.#hub.requests.drain();
-    if (drainMs > 0) await Promise.race([drained, wait(drainMs)]);
+    if (drainMs > 0) await Promise.race([drained, this.#patience.promise]);
     this.#arrivals.closeDoor();
     const emptied = new Promise<void>((resolve) => {
       this.#emptied = resolve;
@@ -340,6 +356,14 @@ export class IPCServer extends EventEmitter<ServerEvents> {
     }
     return application;
   }
+}
+
+function over(): { readonly promise: Promise<void>; readonly resolve: () => void } {
+  let resolve = (): void => undefined;
+  const promise = new Promise<void>((settle) => {
+    resolve = settle;
+  });
+  return { promise, resolve };
 }
 
 function wait(ms: number): Promise<void> {

@@ -199,6 +199,67 @@ test('stop() from inside a handler ends the server and its caller', async (t) =>
   await stopped.promise;
 });
 
+test('handlers that stop the server and await it do not wait for themselves or each other, but for all other requests', async (t) => {
+  const { app, client, server } = await atWork(t);
+  const [gate, begun] = [deferred<string>(), deferred()];
+  app.createChannel('slow').setHandler('request', () => {
+    begun.resolve();
+    return gate.promise;
+  });
+  const ends = new Collected<string>();
+  app.createChannel('stop').setHandler('request', async (message) => {
+    await Promise.resolve();
+    await server.stop({ drain: 3_600_000, within: message });
+    ends.add('stopped');
+  });
+  const caller = await client();
+  const slow = caller.call('slow', 1);
+  await begun.promise;
+  const stops = [1, 2].map(() => assert.rejects(caller.call('stop', 1), { code: 'NETWORK_LOST' }));
+  const untilDraining = async (): Promise<never> => {
+    for (;;) await caller.call('system', { action: 'ping' });
+  };
+  await assert.rejects(untilDraining, { code: 'REMOTE_DRAINING' });
+  assert.deepEqual(ends.values, []);
+  gate.resolve('done');
+  assert.equal(await slow, 'done');
+  await Promise.all(stops);
+  await ends.until(2);
+});
+
+test('an old client’s handler stops the server as well; a handler that does not await is answered', async (t) => {
+  const { app, server } = await atWork(t, 'tcp', { host: '127.0.0.1' });
+  let stopped: Promise<void> | undefined;
+  app.createChannel('await').setHandler('request', (message) => server.stop({ drain: 3_600_000, within: message }));
+  app.createChannel('stop').setHandler('request', () => {
+    stopped = server.stop({ drain: 3_600_000 });
+    return 'stopping';
+  });
+  const [first, second] = [await OldWire.join(server.port, 'test', 'a'), await OldWire.join(server.port, 'test', 'b')];
+  first.send(bodyOf({ app_id: 'test', channel_id: 'stop', message_id: 'x' }));
+  assert.equal((await first.next())['payload'], 'stopping');
+  second.send(bodyOf({ app_id: 'test', channel_id: 'await', message_id: 'y' }));
+  await stopped;
+  await second.ended();
+  for (const wire of [first, second]) wire.close();
+});
+
+test('a later stop cuts the time of an earlier one short, where it says how long', async (t) => {
+  const { app, client, server } = await atWork(t);
+  const begun = deferred();
+  app.createChannel('slow').setHandler('request', () => {
+    begun.resolve();
+    return new Promise(() => undefined);
+  });
+  const slow = assert.rejects((await client()).call('slow', 1), { code: 'NETWORK_LOST' });
+  await begun.promise;
+  const stopping = server.stop({ drain: 3_600_000 });
+  assert.throws(() => server.stop({ drain: -1 }), { code: 'USAGE_INVALID_OPTION' });
+  assert.throws(() => server.stop({ within: {} as never }), { code: 'USAGE_INVALID_OPTION' });
+  assert.equal(server.stop({ drain: 0 }), stopping);
+  await Promise.all([stopping, slow]);
+});
+
 test('stop() while clients connect leaves nobody behind, and each of them is told', async (t) => {
   const work = await atWork(t);
   const clients = Array.from({ length: 20 }, () => new IPCClient('test', { ...work.address, reconnect: false }));
