@@ -2,7 +2,7 @@
 
 import type { IPCClient } from '../client/index.ts';
 import { command, type Context, EXIT, type Input } from './command.ts';
-import { CLIENT_OPTIONS, connectClient } from './connection.ts';
+import { CLIENT_OPTIONS, makeClient } from './connection.ts';
 import { jsonValue, onOneLine, readPayload, TYPES } from './payload-text.ts';
 
 const OPTIONS = {
@@ -50,8 +50,11 @@ async function run(input: Input<typeof OPTIONS>, context: Context): Promise<numb
   const [channel = '', word] = input.words;
   const { json, type, timeout } = input.values;
   const payload = word === undefined ? undefined : await readPayload({ word, type, json }, context);
-  const client = await connectClient(input, context, { reconnect: false });
+  const client = await makeClient(input, { reconnect: false });
   try {
+    // A name that is none is told as such, and without a server.
+    client.onNotification(channel, () => {})();
+    await client.connect({ signal: context.signal });
     for await (const item of answers(client, channel, payload, timeout, context)) await print(item, json, context);
     return EXIT.ok;
   } finally {

@@ -96,16 +96,10 @@ function quoted(text: string): string {
   return /^[\w./:@%+=-]+$/.test(text) ? text : `'${text.replaceAll("'", String.raw`'\''`)}'`;
 }
 
-/** A client that is connected. Whoever gets it disconnects it. */
-export async function connectClient(
-  input: Input<typeof CLIENT_OPTIONS>,
-  context: Context,
-  options: ClientOptions,
-): Promise<IPCClient> {
+/** A client that is not connected yet. Whoever gets it disconnects it. */
+export async function makeClient(input: Input<typeof CLIENT_OPTIONS>, options: ClientOptions = {}): Promise<IPCClient> {
   const place = placeOf(input);
   const { IPCClient } = await import('../client/index.ts');
   const { app, token } = input.values;
-  const client = new IPCClient(app, { ...place, ...(token !== undefined && { token }), ...options });
-  await client.connect({ signal: context.signal });
-  return client;
+  return new IPCClient(app, { ...place, ...(token !== undefined && { token }), ...options });
 }

@@ -13,8 +13,10 @@ interface MessageInput {
 /** The payload that the user gives, from the arguments or from stdin. Throws a `UsageFault`. */
 export async function readPayload({ word, type, json }: MessageInput, context: Context): Promise<unknown> {
   const kind = type ?? (json ? 'json' : 'text');
-  if (word !== undefined && word !== '-')
+  if (word !== undefined && word !== '-') {
+    if (type === undefined && !json) hintAtJson(word, context);
     return kind === 'bytes' ? Buffer.from(word) : parsed(kind, word, 'the message');
+  }
   const bytes = await readStdin(context);
   if (kind === 'bytes') return bytes;
   let text: string;
@@ -33,6 +35,24 @@ function parsed(kind: string, text: string, where: string): unknown {
   } catch {
     throw new UsageFault(`${where} is not JSON: ${printable(text.length > 40 ? `${text.slice(0, 40)}…` : text)}`);
   }
+}
+
+/** Whoever types braces means an object. It is sent as the text that it is, and said so. */
+function hintAtJson(text: string, { terminal }: Context): void {
+  if (!/^\s*(?:\{.*|\[.*\]\s*)$/s.test(text)) return;
+  let fault: string | undefined;
+  try {
+    JSON.parse(text);
+  } catch (thrown) {
+    fault = (thrown as Error).message;
+  }
+  // A script may well mean the text of an object, and a person who sees what arrives is told by that.
+  if (fault === undefined && !terminal.interactive) return;
+  const hint =
+    fault === undefined
+      ? 'Sent as text; with --json it is an object.'
+      : `It looks like JSON and is none, so it is sent as text (${fault.replaceAll(/\s+/g, ' ')}).`;
+  terminal.log('info', 'text', terminal.style('dim', hint));
 }
 
 /** All of stdin. Rejects with the interruption when the command is to end first. */

@@ -1,7 +1,7 @@
 // `isthmus pub`: publishes one message and says how many got it.
 
 import { command, type Context, EXIT, type Input } from './command.ts';
-import { CLIENT_OPTIONS, connectClient, flagsFor, placeOf } from './connection.ts';
+import { CLIENT_OPTIONS, makeClient, flagsFor, placeOf } from './connection.ts';
 import { readPayload, TYPES } from './payload-text.ts';
 
 const OPTIONS = {
@@ -36,8 +36,11 @@ async function run(input: Input<typeof OPTIONS>, context: Context): Promise<numb
   const [channel = '', word] = input.words;
   const { json, type, retain, app } = input.values;
   const payload = await readPayload({ word, type, json }, context);
-  const client = await connectClient(input, context, { reconnect: false });
+  const client = await makeClient(input, { reconnect: false });
   try {
+    // A name that is none is told as such, and without a server.
+    client.onNotification(channel, () => {})();
+    await client.connect({ signal });
     const receivers = await client.publishConfirmed(channel, payload, { retain, signal });
     if (json) await terminal.line(JSON.stringify({ channel, receivers }));
     else await terminal.line(`${receivers} receiver${receivers === 1 ? '' : 's'}`);

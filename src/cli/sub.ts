@@ -2,7 +2,7 @@
 
 import type { IPCClient, Message, Subscription } from '../client/index.ts';
 import { command, type Context, EXIT, type Input } from './command.ts';
-import { CLIENT_OPTIONS, connectClient, placeOf, showPlace } from './connection.ts';
+import { CLIENT_OPTIONS, makeClient, placeOf, showPlace } from './connection.ts';
 import { jsonValue, onOneLine, printable } from './payload-text.ts';
 
 const POLICIES = ['block', 'drop-oldest', 'drop-newest', 'latest-only', 'disconnect'] as const;
@@ -45,7 +45,7 @@ export const sub = command({
 
 async function run(input: Input<typeof OPTIONS>, context: Context): Promise<number> {
   const { terminal } = context;
-  const client = await connectClient(input, context, {});
+  const client = await makeClient(input);
   try {
     const show = new Output(input, context);
     const ended = follow(client, show, context);
@@ -53,21 +53,33 @@ async function run(input: Input<typeof OPTIONS>, context: Context): Promise<numb
     ended.catch(() => {});
     const options =
       input.values.policy === undefined ? {} : { policy: input.values.policy as (typeof POLICIES)[number] };
+    // Before it is connected, so that a wrong pattern is told as such, and without a server.
+    const subscriptions: Subscription[] = [];
     for (const pattern of input.words) {
       const subscription = await client.subscribe(pattern, (message) => show.message(message), options);
+      subscriptions.push(subscription);
       sayLost(subscription, context);
     }
-    const place = showPlace(placeOf(input));
-    const what = input.words.map((word) => terminal.style('bold', word)).join(', ');
-    terminal.log('info', 'subscribed', `Subscribed to ${what} of ${input.values.app} on ${place}.`, {
-      patterns: input.words,
-      app: input.values.app,
-      server: place,
-    });
+    await client.connect({ signal: context.signal });
+    // Where one was refused, `ended` says why.
+    if (subscriptions.every(({ active }) => active)) saySubscribed(input, context);
     await ended;
     return EXIT.ok;
   } finally {
     await client.disconnect();
+  }
+}
+
+function saySubscribed(input: Input<typeof OPTIONS>, { terminal }: Context): void {
+  const { words } = input;
+  const { app } = input.values;
+  const server = showPlace(placeOf(input));
+  const what = words.map((word) => terminal.style('bold', word)).join(', ');
+  terminal.log('info', 'subscribed', `Subscribed to ${what} of ${app} on ${server}.`, { patterns: words, app, server });
+  for (const word of words) {
+    if (!word.split('.').includes('')) continue;
+    const text = `'${word}' has an empty word beside a dot; only channels with that very dot match.`;
+    terminal.log('warn', 'empty-word', terminal.style('yellow', text), { pattern: word });
   }
 }
 

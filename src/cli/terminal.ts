@@ -12,6 +12,7 @@ export class Terminal {
   json = false;
   readonly #stdout: Stream;
   readonly #stderr: Stream;
+  #drained: Promise<void> | undefined;
 
   constructor(stdout: Stream, stderr: Stream) {
     this.#stdout = stdout;
@@ -31,15 +32,18 @@ export class Terminal {
   /** Writes data. Resolves when more may follow. */
   async write(data: string | Uint8Array): Promise<void> {
     if (this.#stdout.destroyed || this.#stdout.write(data)) return;
-    await new Promise<void>((resolve) => {
+    // However many wait: one pair of listeners.
+    this.#drained ??= new Promise<void>((resolve) => {
       const done = (): void => {
         this.#stdout.off('drain', done);
         this.#stdout.off('close', done);
+        this.#drained = undefined;
         resolve();
       };
       this.#stdout.on('drain', done);
       this.#stdout.on('close', done);
     });
+    await this.#drained;
   }
 
   /** Writes data. Resolves when the system has taken it, rejects when nobody can read it any more. */

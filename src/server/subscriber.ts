@@ -5,6 +5,7 @@ import { ipcError } from '../base/errors.ts';
 import { FrameType } from '../protocol/frame-types.ts';
 import type { OutboxPolicy } from '../protocol/policies.ts';
 import { SendCredit } from '../session/credit.ts';
+import { writeFields } from '../session/session.ts';
 import type { Flow } from './flow.ts';
 import type { LegacyReceiver, NativeReceiver, Peer, Subscriber } from './model.ts';
 import { Outbox } from './outbox.ts';
@@ -159,7 +160,7 @@ export class NativeSubscriber extends OutboxSubscriber {
   }
 
   protected override writeLost(count: number): void {
-    this.connection.send(FrameType.LOST, this.id, 0, count);
+    this.connection.send(FrameType.LOST, this.id, 0, count, writeFields({ cause: this.policy }));
   }
 }
 

@@ -51,11 +51,21 @@ for (const [args, said] of WRONG) {
   });
 }
 
-test('an invalid name is a usage fault', async (t) => {
+test('an invalid name is a usage fault, whether there is a server or not', async (t) => {
   const { at } = await startServer(t);
-  const { code, stderr } = await run(t, ['sub', ...at, 'a.>.b']);
-  assert.equal(code, 2);
-  assert.match(stderr, /^isthmus sub: pattern .*\n$/);
+  const nobody = ['--path', join(temporaryFolder(t), 'nobody')];
+  for (const place of [at, nobody]) {
+    for (const [command, name, said] of [
+      ['sub', 'a.>.b', /^isthmus sub: pattern "a\.>\.b": '>' is not the last token \(at 2\)\n$/],
+      ['sub', '', /^isthmus sub: pattern "": it is empty \(at 0\)\n$/],
+      ['pub', 'a\tb', /^isthmus pub: channel name .*U\+0009.*\n$/],
+      ['call', 'x'.repeat(300), /^isthmus call: channel name .*longer than 255 bytes.*\n$/],
+    ] as const) {
+      const { code, stdout, stderr } = await run(t, [command, ...place, name, ...(command === 'pub' ? ['m'] : [])]);
+      assert.deepEqual([code, stdout], [2, ''], stderr);
+      assert.match(stderr, said);
+    }
+  }
 });
 
 test('with --json even a wrong flag is said as JSON', async (t) => {

@@ -170,3 +170,64 @@ test('sub comes back when the server does, and says so', async (t) => {
   await run(t, ['pub', ...at, 'x', 'after']);
   assert.equal((await sub.ended).stdout, 'after\n');
 });
+
+test('what looks like JSON and is none is sent as text with a hint; text and JSON are sent without a word', async (t) => {
+  const { at } = await startServer(t);
+  const cases = [
+    ['{id:7}', true],
+    ['[1,2', false],
+    ["['a']", true],
+    ['{', true],
+    ['[INFO] started', false],
+    ['{"id":7}', false],
+    ['plain', false],
+  ] as const;
+  for (const [message, hinted] of cases) {
+    const { code, stdout, stderr } = await run(t, ['pub', ...at, 'news', message]);
+    assert.deepEqual([code, stdout], [0, '0 receivers\n']);
+    assert.match(stderr, hinted ? /^It looks like JSON and is none, so it is sent as text \(.+\)\.\n$/ : /^$/, message);
+    assert.equal((await run(t, ['call', ...at, 'echo', message])).stdout, `${message}\n`);
+  }
+  assert.equal((await run(t, ['pub', ...at, '--type', 'text', 'news', '{id:7}'])).stderr, '');
+});
+
+test('sub says how many messages the server has dropped', async (t) => {
+  const { at, path } = await startServer(t);
+  const sub = await startSubscriber(t, [...at, 'load', '--policy', 'drop-oldest']);
+  sub.child.stdout.pause();
+  const { IPCClient } = await import('../../src/client/index.ts');
+  await using client = new IPCClient('demo', { path });
+  await client.connect();
+  const sent = 400;
+  for (let i = 0; i < sent; i += 1) await client.publishConfirmed('load', `${i} ${'x'.repeat(64 * 1024)}`);
+  sub.child.stdout.resume();
+  await sub.says('stderr', /Lost \d+ messages? of load \(drop-oldest\), \d+ so far\.\n/);
+  await client.publishConfirmed('load', 'the last');
+  await sub.says('stdout', /the last\n$/);
+  assert.doesNotMatch(sub.stderr, /Warning/);
+  const lost = [...sub.stderr.matchAll(/(\d+) so far/g)].map((match) => Number(match[1]));
+  assert.equal(sub.stdout.trimEnd().split('\n').length, sent + 1 - Math.max(...lost));
+});
+
+test('a pattern with an empty word is subscribed as it is, with a hint', async (t) => {
+  const { at } = await startServer(t);
+  const sub = await startSubscriber(t, [...at, 'a..b', '--count', '1']);
+  await sub.says('stderr', /'a\.\.b' has an empty word beside a dot; only channels with that very dot match\.\n/);
+  await run(t, ['pub', ...at, 'a..b', 'heard']);
+  assert.equal((await sub.ended).stdout, 'heard\n');
+});
+
+test('call that streams into a reader that goes away ends quietly', async (t) => {
+  const { path } = await startServer(t);
+  const line = `'${process.execPath}' '${COMMAND}' call --path '${path}' countdown 1000 | head -1; echo "\${PIPESTATUS[0]}"`;
+  const shell = spawn('bash', ['-c', line]);
+  t.after(() => shell.kill());
+  let output = '';
+  for (const stream of [shell.stdout, shell.stderr]) {
+    stream.setEncoding('utf8').on('data', (chunk: string) => {
+      output += chunk;
+    });
+  }
+  await once(shell, 'close');
+  assert.equal(output, '1000\n0\n');
+});
