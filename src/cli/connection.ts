@@ -1,7 +1,7 @@
 // Where the server is: the options that all commands share, and how a client of the command comes to it.
 
 import type { ClientOptions, IPCClient } from '../client/index.ts';
-import { type Context, type Input, type OptionTable, UsageFault } from './command.ts';
+import { type Input, type OptionTable, UsageFault } from './command.ts';
 
 export const ADDRESS_OPTIONS = {
   host: {

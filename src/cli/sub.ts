@@ -44,7 +44,6 @@ export const sub = command({
 });
 
 async function run(input: Input<typeof OPTIONS>, context: Context): Promise<number> {
-  const { terminal } = context;
   const client = await makeClient(input);
   try {
     const show = new Output(input, context);
