@@ -14,6 +14,7 @@ export {
 export type { ErrorCode } from '../base/error-codes.ts';
 export { type AnyContract, type Contract, type ContractSchemas, defineContract } from '../protocol/contract.ts';
 export { Message, type MessageDict, type MessageFields, MessageType } from '../protocol/messages.ts';
+export { ContentType } from '../protocol/frame-types.ts';
 export type { PayloadCodec } from '../protocol/payload.ts';
 export type { OutboxPolicy } from '../protocol/policies.ts';
 export type { TlsOptions } from './address.ts';

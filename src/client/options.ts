@@ -13,7 +13,7 @@ import { encodeBase64 } from '../protocol/base64.ts';
 import { DEFAULT_LIMITS, HANDSHAKE_BYTES_MAX, type Limits, MESSAGE_BYTES_LARGEST } from '../protocol/limits.ts';
 import { checkApplicationId, checkChannelName } from '../protocol/names.ts';
 import { type AnyContract, Contract } from '../protocol/contract.ts';
-import { encodePayload, type PayloadCodec } from '../protocol/payload.ts';
+import { codecOption, encodePayload, type PayloadCodec } from '../protocol/payload.ts';
 import { writeFields } from '../session/session.ts';
 import { pythonCodec } from './legacy-codec.ts';
 import { type Address, type AddressOptions, readAddress } from './address.ts';
@@ -120,7 +120,7 @@ export function readClientOptions(appId: string, options: ClientOptions<unknown>
     offlineQueueBytesMax: bytes('offlineQueueBytesMax', 4 * MIB),
     publishQueueBytesMax: bytes('publishQueueBytesMax', 4 * MIB),
     outboxBytesMax: bytes('outboxBytesMax', 64 * MIB),
-    codec: options.protocol === 'json' ? legacyCodec(options) : readCodec(options.encoding),
+    codec: options.protocol === 'json' ? legacyCodec(options) : codecOption(options.encoding),
     contract: readContract(options.contract),
     protocol: choiceOption('protocol', options.protocol, ['native', 'json'], 'native'),
     limits,
@@ -144,7 +144,7 @@ function helloFields(appId: string, options: ClientOptions<unknown>, limits: Lim
     capabilities: ['streams', 'credit', 'fragments'],
     messageBytesMax: limits.messageBytesMax,
     streamWindowBytes: limits.streamWindowBytes,
-    ...(options.will === undefined ? {} : { will: willFields(options.will, options.encoding) }),
+    ...(options.will === undefined ? {} : { will: willFields(options.will, codecOption(options.encoding)) }),
   };
   const bytes = writeFields(hello).length;
   if (bytes > HANDSHAKE_BYTES_MAX - 1024) {
@@ -176,15 +176,6 @@ function legacyCodec({ encoding, will }: ClientOptions<unknown>): PayloadCodec {
   if (encoding !== undefined) throw invalidOption('encoding', 'given', "nothing with protocol 'json'");
   if (will !== undefined) throw invalidOption('will', 'given', "nothing with protocol 'json'");
   return pythonCodec;
-}
-
-function readCodec(codec: unknown): PayloadCodec | undefined {
-  if (codec === undefined) return undefined;
-  const { content, encode, decode } = (codec ?? {}) as Partial<PayloadCodec>;
-  if (typeof content !== 'number' || typeof encode !== 'function' || typeof decode !== 'function') {
-    throw invalidOption('encoding', codec, 'an object with content, encode and decode');
-  }
-  return codec as PayloadCodec;
 }
 
 function readLimits(limits: ClientOptions['limits']): Limits {

@@ -2,6 +2,7 @@
 // (little-endian elements), text as UTF-8, everything else as JSON unless another codec is asked for.
 
 import { ipcError, toError } from '../base/errors.ts';
+import { invalidOption } from '../base/options.ts';
 import { ContentType } from './frame-types.ts';
 
 const EMPTY = new Uint8Array(0);
@@ -13,11 +14,41 @@ export interface EncodedPayload {
   readonly bytes: Uint8Array;
 }
 
-/** An encoding that is brought along, such as MessagePack. */
+/**
+ * An encoding that is brought along, such as MessagePack, for what is neither bytes nor text nor a typed
+ * array. Both ends have to know it; see docs/encodings.md.
+ *
+ * @example
+ * ```ts
+ * import { decode, encode } from '@msgpack/msgpack';
+ * const messagePack: PayloadCodec = { content: ContentType.MESSAGEPACK, encode, decode };
+ * ```
+ */
 export interface PayloadCodec {
+  /** What the bytes are called on the wire: `ContentType.MESSAGEPACK`, `ContentType.JSON`, or 128 to 255 for one of your own. */
   readonly content: number;
+  /** What it throws is thrown as `USAGE_UNSERIALIZABLE`. */
   encode(value: unknown): Uint8Array;
+  /** What it throws is thrown as `PEER_MALFORMED_PAYLOAD`. */
   decode(bytes: Uint8Array): unknown;
+}
+
+const OWN_CONTENT_MIN = 128;
+const OWN_CONTENT_MAX = 255;
+
+/** The option `encoding`. */
+export function codecOption(codec: unknown): PayloadCodec | undefined {
+  if (codec === undefined) return undefined;
+  const { content, encode, decode } = (codec ?? {}) as Partial<PayloadCodec>;
+  if (typeof content !== 'number' || typeof encode !== 'function' || typeof decode !== 'function') {
+    throw invalidOption('encoding', codec, 'an object with content, encode and decode');
+  }
+  const named = content === ContentType.MESSAGEPACK || content === ContentType.JSON;
+  if (!named && !(Number.isInteger(content) && content >= OWN_CONTENT_MIN && content <= OWN_CONTENT_MAX)) {
+    const own = `${OWN_CONTENT_MIN} to ${OWN_CONTENT_MAX}`;
+    throw invalidOption('encoding.content', content, `${ContentType.MESSAGEPACK}, ${ContentType.JSON} or ${own}`);
+  }
+  return codec as PayloadCodec;
 }
 
 type TypedArray = Exclude<ArrayBufferView, DataView>;

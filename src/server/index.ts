@@ -17,6 +17,8 @@ export {
 export { ERROR_CODES, type ErrorCode } from '../base/error-codes.ts';
 export type { ApplicationOptions } from '../broker/application-options.ts';
 export type { ChannelOptions } from '../broker/channel-options.ts';
+export { ContentType } from '../protocol/frame-types.ts';
+export type { PayloadCodec } from '../protocol/payload.ts';
 export type { Limits } from '../protocol/limits.ts';
 export { Application } from '../broker/application.ts';
 export { Channel } from '../broker/channel.ts';

@@ -6,7 +6,7 @@ import { ipcError } from '../base/errors.ts';
 import { booleanOption, integerOption, invalidOption, knownOptions, stringOption } from '../base/options.ts';
 import type { ApplicationOptions } from '../broker/application-options.ts';
 import { DEFAULT_LIMITS, type Limits, MESSAGE_BYTES_LARGEST } from '../protocol/limits.ts';
-import type { PayloadCodec } from '../protocol/payload.ts';
+import { codecOption, type PayloadCodec } from '../protocol/payload.ts';
 import type { PeerAddress } from '../transports/wire.ts';
 import type { EndpointAddress } from './endpoint.ts';
 
@@ -158,7 +158,7 @@ export function serverSettings(options: ServerOptions): ServerSettings {
       min: 0,
       max: 3_600_000,
     }),
-    codec: options.encoding,
+    codec: codecOption(options.encoding),
     logger: options.logger,
   };
 }

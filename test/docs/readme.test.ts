@@ -1,7 +1,7 @@
-// The examples of the README are programs. Here they are run as a user would run them.
+// The examples of README and documents are programs. Here they are run as a user would run them.
 
 import assert from 'node:assert/strict';
-import { existsSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { readDocument, runnableBlocks, UserProject } from './runnable-blocks.ts';
@@ -43,18 +43,26 @@ describe('code blocks of documents', () => {
   });
 });
 
-if (existsSync(join(ROOT, 'README.md'))) {
-  describe('README.md', () => {
-    const blocks = runnableBlocks(readDocument(ROOT, 'README.md'));
+const documents = [
+  'README.md',
+  ...readdirSync(join(ROOT, 'docs'))
+    .filter((name) => name.endsWith('.md'))
+    .map((name) => `docs/${name}`),
+];
+
+test('the README has examples that can be run', () => {
+  assert.ok(runnableBlocks(readDocument(ROOT, 'README.md')).length > 0, 'no block of README.md is marked `run`');
+});
+
+for (const name of documents) {
+  const blocks = runnableBlocks(readDocument(ROOT, name));
+  if (blocks.length === 0) continue;
+  describe(name, () => {
     let project: UserProject;
     before(() => {
       project = new UserProject(ROOT);
     });
     after(() => project.remove());
-
-    test('has examples that can be run', () => {
-      assert.ok(blocks.length > 0, 'no block of README.md is marked `run`');
-    });
 
     for (const block of blocks) {
       test(`the ${block.language} block of line ${block.line} does what it says`, () => {

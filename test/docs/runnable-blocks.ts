@@ -74,7 +74,9 @@ export class UserProject {
     const modules = join(this.#folder, 'node_modules');
     mkdirSync(join(modules, '.bin'), { recursive: true });
     symlinkSync(root, join(modules, 'isthmus'), 'junction');
-    symlinkSync(join(root, 'node_modules', '@types'), join(modules, '@types'), 'junction');
+    for (const scope of ['@types', '@msgpack']) {
+      symlinkSync(join(root, 'node_modules', scope), join(modules, scope), 'junction');
+    }
     writeFileSync(join(this.#folder, 'package.json'), '{ "type": "module", "private": true }\n');
     const command = join(root, 'dist', 'cli', 'main.js');
     if (existsSync(command)) {
