@@ -26,6 +26,7 @@ export class Binding implements Owed {
   consumed(bytes: number, flow: Flow | undefined): void {
     if (flow?.blocked === true) {
       this.#owedBytes += bytes;
+      if (this.flow === flow) return;
       this.flow = flow;
       flow.owe(this);
       return;

@@ -14,6 +14,7 @@ import type { Deadline } from '../session/deadlines.ts';
 import type { PeerAddress } from '../transports/wire.ts';
 import type { Flow } from './flow.ts';
 import type { OutgoingCall } from './outgoing-call.ts';
+import type { Deliverable } from './deliverable.ts';
 import type { Publication } from './publication.ts';
 import type { Rate } from './rate.ts';
 
@@ -209,7 +210,7 @@ export interface Worker extends Peer {
 export interface NativeReceiver extends Peer {
   /** Tells the client once what a channel number of the server stands for. */
   declareOnce(number: number, name: string): void;
-  deliver(publication: Publication, id: number): void;
+  deliver(deliverable: Deliverable, id: number): void;
   send(type: number, id: number, channel: number, value: number, payload?: Uint8Array): void;
   sendError(id: number, channel: number, error: IPCError): void;
 }

@@ -24,7 +24,7 @@ import type {
 import { Operations } from './operations.ts';
 import type { OutgoingCall } from './outgoing-call.ts';
 import { BasePeer, type PeerFacts } from './peer.ts';
-import type { Publication } from './publication.ts';
+import type { Deliverable } from './deliverable.ts';
 import { askPeer } from './peer-request.ts';
 
 /** Names that the peer may be told before it is asked to forget them all; it holds 10,000. */
@@ -259,9 +259,9 @@ export class NativePeer extends BasePeer implements ConnectionOwner, NativePubli
     this.#connection.touch();
   }
 
-  deliver(publication: Publication, id: number): void {
-    this.#context.stats.messagesOut += 1;
-    publication.deliver(this.#connection.writer, id);
+  deliver(deliverable: Deliverable, id: number): void {
+    this.#context.stats.messagesOut += deliverable.count;
+    deliverable.deliver(this.#connection.writer, id);
     this.#connection.touch();
   }
 

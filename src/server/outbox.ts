@@ -2,6 +2,7 @@
 
 import type { OutboxPolicy } from '../protocol/policies.ts';
 import type { Publication } from './publication.ts';
+import { Run } from './run.ts';
 
 /** What became of a message that was offered. */
 export type Offered = 'kept' | 'full' | 'overflow';
@@ -14,7 +15,8 @@ const PINNED_FACTOR = 4;
 export class Outbox {
   readonly #policy: OutboxPolicy;
   readonly #bytesMax: number;
-  #items: (Publication | undefined)[] = [];
+  readonly #id: number;
+  #items: (Publication | Run | undefined)[] = [];
   /** For each item the memory that it holds beside those before it: 0 for one that shares their buffer. */
   #pins: number[] = [];
   #lastBuffer: ArrayBufferLike | undefined;
@@ -28,8 +30,10 @@ export class Outbox {
   /** How many stood before the first of `#items`. */
   #gone = 0;
 
-  constructor(policy: OutboxPolicy, bytesMax: number) {
+  /** `id` is the subscription's number; 0 for one of an old client, which has none. */
+  constructor(policy: OutboxPolicy, bytesMax: number, id: number) {
     this.#policy = policy;
+    this.#id = id;
     this.#bytesMax = policy === 'block' ? Math.min(bytesMax, BLOCK_BYTES) : bytesMax;
   }
 
@@ -77,7 +81,7 @@ export class Outbox {
     const fits = (this.empty && room) || this.#bytes + message.bytes <= bytesMax;
     switch (this.#policy) {
       case 'block':
-        if (room) this.#push(message);
+        if (room) this.#putLast(message);
         else this.#lost += 1;
         return fits || this.empty ? 'kept' : 'full';
       case 'drop-newest':
@@ -100,9 +104,20 @@ export class Outbox {
     }
   }
 
-  take(): Publication | undefined {
+  /**
+   * What waits longest: one message, or several that stand in one piece, of which no more than begin within
+   * `bytesMax`.
+   */
+  take(bytesMax = Number.POSITIVE_INFINITY): Publication | Run | undefined {
     if (this.empty) return undefined;
-    const message = this.#items[this.#first] as Publication;
+    const message = this.#items[this.#first] as Publication | Run;
+    if (message.bytes > bytesMax && message instanceof Run) {
+      const part = message.split(bytesMax);
+      if (part !== undefined) {
+        this.#bytes -= part.bytes;
+        return part;
+      }
+    }
     this.#items[this.#first] = undefined;
     this.#first += 1;
     this.#bytes -= message.bytes;
@@ -135,17 +150,38 @@ export class Outbox {
     this.#lastBuffer = undefined;
   }
 
+  /** Where none is ever dropped, messages that stand one behind the other need not be told apart. */
+  #putLast(message: Publication): void {
+    const last = this.#items[this.#items.length - 1];
+    if (last instanceof Run && message.join(last)) {
+      this.#bytes += message.bytes;
+      return;
+    }
+    this.#unburden(message);
+    this.#add((this.#id === 0 ? undefined : message.asRun(this.#id)) ?? message);
+  }
+
   #push(message: Publication): void {
-    // What waits must not hold many chunks for a few bytes in each. A copy of every message would cost more
-    // than the messages: it is made only when the chunks add up.
-    if (this.#pinnedBytes > PINNED_FACTOR * this.#bytesMax) message.detach();
-    const { buffer } = message;
+    this.#unburden(message);
+    this.#add(message);
+  }
+
+  /**
+   * What waits must not hold many chunks for a few bytes in each. A copy of every message would cost more than
+   * the messages: it is made only when the chunks add up.
+   */
+  #unburden(message: Publication): void {
+    if (this.#pinnedBytes > PINNED_FACTOR * Math.max(this.#bytesMax, this.#bytes)) message.detach();
+  }
+
+  #add(item: Publication | Run): void {
+    const { buffer } = item;
     const pin = buffer === this.#lastBuffer ? 0 : buffer.byteLength;
     this.#lastBuffer = buffer;
     this.#pinnedBytes += pin;
     this.#pins.push(pin);
-    this.#items.push(message);
-    this.#bytes += message.bytes;
+    this.#items.push(item);
+    this.#bytes += item.bytes;
   }
 
   /** The item goes: what it held goes with it, or is held by the next one of the same buffer. */

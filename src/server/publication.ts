@@ -9,6 +9,8 @@ import { ContentType, FrameFlag, FrameType, HEADER_BYTES, LENGTH_BYTES } from '.
 import { encodeLegacy } from '../protocol/legacy-json.ts';
 import type { Message } from '../protocol/messages.ts';
 import type { FrameWriter } from '../session/frame-writer.ts';
+import type { Deliverable, Topic } from './deliverable.ts';
+import { Run } from './run.ts';
 
 /** Bytes of a frame before its payload. */
 const FRAMING_BYTES = LENGTH_BYTES + HEADER_BYTES;
@@ -24,21 +26,13 @@ export interface Labels {
   report(error: Error, peer: undefined): void;
 }
 
-/** The channel, as its subscribers are told of it. */
-export interface Topic {
-  readonly number: number;
-  readonly channelId: string;
-  readonly appId: string;
-}
-
 /** What a rewritten frame is a delivery for is told by a subscription id, which is never one of these. */
 const AS_RECEIVED = 0;
 const NOT_A_FRAME = -1;
 
-export class Publication {
+export class Publication implements Deliverable {
   readonly topic: Topic;
   readonly content: number;
-  /** What it counts in credit and in outboxes. */
   readonly bytes: number;
   /** This is a kept value, for a subscription that began after it was said. */
   readonly retained: boolean;
@@ -79,6 +73,10 @@ export class Publication {
     this.legacySource = undefined;
   }
 
+  get count(): number {
+    return 1;
+  }
+
   get payload(): Uint8Array {
     this.#payload ??= this.#source.subarray(this.#start, this.#end);
     return this.#payload;
@@ -89,7 +87,6 @@ export class Publication {
     return this.#source.buffer;
   }
 
-  /** Writes the DELIVERY of it for one subscription. */
   deliver(writer: FrameWriter, id: number): void {
     if (!writer.cutting && this.#rewritten(id)) {
       writer.lend(this.#source, this.#start - FRAMING_BYTES, this.#end);
@@ -97,6 +94,17 @@ export class Publication {
     }
     const flags = this.retained ? FrameFlag.RETAIN : 0;
     writer.frame(FrameType.DELIVERY, flags, this.content, id, this.topic.number, 0, this.payload);
+  }
+
+  /** Stands in one piece with others that wait for the same subscription; false when it does not. */
+  join(run: Run): boolean {
+    return this.#rewritten(run.id) && run.extend(this.topic, this.#source, this.#start - FRAMING_BYTES, this.#end);
+  }
+
+  /** Begins such a piece; undefined when the frame is not to be had. */
+  asRun(id: number): Run | undefined {
+    if (!this.#rewritten(id)) return undefined;
+    return new Run(this.topic, id, this.#source, this.#start - FRAMING_BYTES, this.#end);
   }
 
   /** The same as a kept value. */

@@ -9,7 +9,9 @@ import { writeFields } from '../session/session.ts';
 import type { Flow } from './flow.ts';
 import type { LegacyReceiver, NativeReceiver, Peer, Subscriber } from './model.ts';
 import { Outbox } from './outbox.ts';
+import type { Deliverable } from './deliverable.ts';
 import type { Publication } from './publication.ts';
+import { Run } from './run.ts';
 
 export interface SubscriberSettings {
   readonly policy: OutboxPolicy;
@@ -26,10 +28,11 @@ abstract class OutboxSubscriber implements Subscriber {
   #dropped = 0;
   #ended = false;
 
-  constructor(filter: string, settings: SubscriberSettings) {
+  /** `id` as for an outbox. */
+  constructor(filter: string, settings: SubscriberSettings, id: number) {
     this.filter = filter;
     this.policy = settings.policy;
-    this.#outbox = new Outbox(settings.policy, settings.outboxBytesMax);
+    this.#outbox = new Outbox(settings.policy, settings.outboxBytesMax, id);
   }
 
   /** Messages that were dropped for this subscription. */
@@ -66,9 +69,10 @@ abstract class OutboxSubscriber implements Subscriber {
     const outbox = this.#outbox;
     while (!outbox.empty && this.ready()) {
       this.#tellLost();
-      const publication = outbox.take() as Publication;
-      this.connection.outboxGrew(-publication.bytes);
-      this.write(publication);
+      const waiting = outbox.take(this.creditBytes) as Publication | Run;
+      this.connection.outboxGrew(-waiting.bytes);
+      if (waiting instanceof Run) this.writeRun(waiting);
+      else this.write(waiting);
     }
     if (outbox.empty) this.#tellLost();
     if (this.#blocking.size > 0 && outbox.roomy) this.#release();
@@ -88,8 +92,11 @@ abstract class OutboxSubscriber implements Subscriber {
     this.#dropped += count;
   }
 
+  /** How much may begin to leave. */
+  protected abstract get creditBytes(): number;
   protected abstract ready(): boolean;
   protected abstract write(publication: Publication): void;
+  protected abstract writeRun(run: Run): void;
   protected abstract writeLost(count: number): void;
 
   #wait(publication: Publication): boolean {
@@ -138,7 +145,7 @@ export class NativeSubscriber extends OutboxSubscriber {
     settings: SubscriberSettings,
     creditBytes: number,
   ) {
-    super(filter, settings);
+    super(filter, settings, id);
     this.connection = connection;
     this.id = id;
     this.#credit = creditBytes > 0 ? new SendCredit(creditBytes) : undefined;
@@ -153,10 +160,22 @@ export class NativeSubscriber extends OutboxSubscriber {
     return (this.#credit === undefined || this.#credit.open) && !this.connection.congested;
   }
 
+  protected override get creditBytes(): number {
+    return this.#credit === undefined ? Number.POSITIVE_INFINITY : this.#credit.availableBytes;
+  }
+
   protected override write(publication: Publication): void {
-    this.connection.declareOnce(publication.topic.number, publication.topic.channelId);
-    this.#credit?.spend(publication.bytes);
-    this.connection.deliver(publication, this.id);
+    this.#deliver(publication);
+  }
+
+  protected override writeRun(run: Run): void {
+    this.#deliver(run);
+  }
+
+  #deliver(deliverable: Deliverable): void {
+    this.connection.declareOnce(deliverable.topic.number, deliverable.topic.channelId);
+    this.#credit?.spend(deliverable.bytes);
+    this.connection.deliver(deliverable, this.id);
   }
 
   protected override writeLost(count: number): void {
@@ -169,8 +188,12 @@ export class LegacySubscriber extends OutboxSubscriber {
   readonly connection: LegacyReceiver;
 
   constructor(connection: LegacyReceiver, filter: string, settings: SubscriberSettings) {
-    super(filter, settings);
+    super(filter, settings, 0);
     this.connection = connection;
+  }
+
+  protected override get creditBytes(): number {
+    return Number.POSITIVE_INFINITY;
   }
 
   protected override ready(): boolean {
@@ -182,6 +205,9 @@ export class LegacySubscriber extends OutboxSubscriber {
     if (body === null) this.lose(1);
     else this.connection.sendBody(body);
   }
+
+  // Only what has a number stands as a DELIVERY.
+  protected override writeRun(): void {}
 
   // The old protocol has no word for it; the count shows in `dropped`.
   protected override writeLost(): void {}
