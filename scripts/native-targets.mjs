@@ -9,7 +9,7 @@ import { dirname, join } from 'node:path';
 /**
  * @typedef {object} Target
  * @property {NodeJS.Platform} platform
- * @property {string} zig      its name for zig; the oldest C library that Node 20 runs on
+ * @property {string | undefined} zig   its name for zig, with the oldest C library that Node 20 runs on
  * @property {readonly string[]} cross   compilers that build for it and nothing else
  * @property {readonly string[]} runner  what runs its programs on another system
  */
@@ -25,11 +25,12 @@ export const TARGETS = {
   },
   'linux-x64-musl': { platform: 'linux', zig: 'x86_64-linux-musl', cross: [], runner: [] },
   'linux-arm64-musl': { platform: 'linux', zig: 'aarch64-linux-musl', cross: [], runner: ['qemu-aarch64-static'] },
-  'darwin-x64': { platform: 'darwin', zig: 'x86_64-macos', cross: [], runner: [] },
-  'darwin-arm64': { platform: 'darwin', zig: 'aarch64-macos', cross: [], runner: [] },
+  'darwin-x64': { platform: 'darwin', zig: 'x86_64-macos.11.0-none', cross: [], runner: [] },
+  'darwin-arm64': { platform: 'darwin', zig: 'aarch64-macos.11.0-none', cross: [], runner: [] },
   'win32-x64': {
     platform: 'win32',
-    zig: 'x86_64-windows-gnu',
+    // Its tool for import libraries makes none that are loaded late.
+    zig: undefined,
     // The one whose threads are the C++ library's, where both are installed.
     cross: ['x86_64-w64-mingw32-g++-posix', 'x86_64-w64-mingw32-g++'],
     runner: ['wine'],
@@ -89,8 +90,8 @@ export function toolchainFor(target) {
     if (!works([name, '--version'])) continue;
     return { target, platform, command: [name], dlltool: ['x86_64-w64-mingw32-dlltool'], isZig: false };
   }
-  const zig = findZig();
-  if (!zig) return undefined;
+  const zig = entry.zig === undefined ? undefined : findZig();
+  if (!zig || entry.zig === undefined) return undefined;
   return {
     target,
     platform,

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { IPCError } from '../base/errors.ts';
-import { addonCandidates, INTERFACE_VERSION, load, loadBinding } from './binding.ts';
+import { addonCandidates, targetName, INTERFACE_VERSION, load, loadBinding } from './binding.ts';
 
 function codeOf(action: () => unknown): string {
   try {
@@ -65,6 +65,16 @@ test('the addon built in this checkout comes before the prebuilt one, which may 
   const [first, second] = addonCandidates();
   assert.match(first ?? '', /build.native/);
   assert.match(second ?? '', /prebuilds/);
+});
+
+test('each system has prebuilt addons of its own, and musl others than glibc', () => {
+  const glibc = { header: { glibcVersionRuntime: '2.36' } };
+  const musl = { header: {} };
+  assert.equal(targetName('linux', 'x64', glibc), 'linux-x64');
+  assert.equal(targetName('linux', 'arm64', musl), 'linux-arm64-musl');
+  assert.equal(targetName('linux', 'x64', undefined), 'linux-x64');
+  assert.equal(targetName('darwin', 'arm64', musl), 'darwin-arm64');
+  assert.equal(targetName('win32', 'x64', musl), 'win32-x64');
 });
 
 test('the addon makes a FIFO, and gives the negative errno when it cannot', {

@@ -94,12 +94,22 @@ function packageRoot(): string {
 }
 
 function platformName(): string {
-  return `${process.platform}-${process.arch}${isMusl() ? '-musl' : ''}`;
+  return targetName(
+    process.platform,
+    process.arch,
+    process.platform === 'linux' ? process.report?.getReport() : undefined,
+  );
 }
 
-function isMusl(): boolean {
-  if (process.platform !== 'linux') return false;
-  const report: unknown = process.report?.getReport();
+/**
+ * The folder below prebuilds/ that such a machine takes its addon from; scripts/native-targets.mjs has the
+ * same names. `report` is Node's diagnostic report, which says on Linux which C library it runs on.
+ */
+export function targetName(platform: string, arch: string, report: unknown): string {
+  return `${platform}-${arch}${platform === 'linux' && isMusl(report) ? '-musl' : ''}`;
+}
+
+function isMusl(report: unknown): boolean {
   if (typeof report !== 'object' || report === null || !('header' in report)) return false;
   const { header } = report;
   return typeof header === 'object' && header !== null && !('glibcVersionRuntime' in header);

@@ -1,13 +1,11 @@
 // A server and its clients for a test: all of it is closed when the test ends, and the end is proven.
 
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { type ClientOptions, IPCClient } from '../../src/client/index.ts';
 import { IPCError } from '../../src/base/errors.ts';
 import { IPCServer, type ServerApplication, type ServerOptions } from '../../src/server/index.ts';
+import { socketPath } from './socket-path.ts';
 
 export const TRANSPORTS = ['tcp', 'unix', 'websocket'] as const;
 export type TestTransport = (typeof TRANSPORTS)[number];
@@ -28,8 +26,7 @@ export async function atWork(
   transport: TestTransport = 'unix',
   options: ServerOptions = {},
 ): Promise<AtWork> {
-  const folder = mkdtempSync(join(tmpdir(), 'isthmus-'));
-  const path = join(folder, 's');
+  const { path, remove } = socketPath();
   const server = new IPCServer({ ...(transport === 'unix' ? { path } : { port: 0 }), ...options });
   const clients: IPCClient[] = [];
   await server.start();
@@ -42,7 +39,7 @@ export async function atWork(
   t.after(async () => {
     await Promise.all(clients.map((client) => client.disconnect()));
     await server.stop();
-    rmSync(folder, { recursive: true });
+    remove();
     const { totalConnections, requestsOpen } = server.getStats();
     assert.deepEqual({ totalConnections, requestsOpen }, { totalConnections: 0, requestsOpen: 0 });
     assert.equal(server.connectionManager.getConnectionCount(), 0);
