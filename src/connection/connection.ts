@@ -44,6 +44,9 @@ export class Connection implements FrameSource {
   readonly #clock: () => number;
   #owner: ConnectionOwner | undefined;
   #ended = false;
+  #held = false;
+  /** What came in while it was held. */
+  readonly #early: Uint8Array[] = [];
   #reason: IPCError | undefined;
   #bytesIn = 0;
 
@@ -98,12 +101,24 @@ export class Connection implements FrameSource {
     this.#wire.admitted?.();
   }
 
-  pause(): void {
+  /** Gives the owner nothing more until `release`, of what has come in already either. */
+  hold(): void {
+    this.#held = true;
     this.#wire.pause();
   }
 
-  resume(): void {
-    this.#wire.resume();
+  /** Goes on where `hold` stopped, and reads on unless the owner holds it again. */
+  release(): void {
+    this.#held = false;
+    this.#deliver(this.#clock());
+    while (!this.#held && !this.#ended) {
+      const chunk = this.#early.shift();
+      if (chunk === undefined) {
+        this.#wire.resume();
+        return;
+      }
+      this.#take(chunk);
+    }
   }
 
   /** Asks for a write at the end of this turn: to be called after frames were laid out. */
@@ -111,13 +126,8 @@ export class Connection implements FrameSource {
     this.#outflow.touch();
   }
 
-  /** Gives the owner what came behind the handshake in the same chunk. To be called once the session is open. */
-  proceed(): void {
-    this.#deliver(this.#clock());
-  }
-
   next(): Frame | undefined {
-    return this.#ended ? undefined : this.session.next();
+    return this.#ended || this.#held ? undefined : this.session.next();
   }
 
   /** Says goodbye and ends once everything laid out has gone. `error` is what `closed` will be told. */
@@ -147,6 +157,12 @@ export class Connection implements FrameSource {
   #receive(chunk: Uint8Array): void {
     if (this.#ended) return;
     this.#bytesIn += chunk.length;
+    // A wire that is paused may give what it has read before.
+    if (this.#held) this.#early.push(chunk);
+    else this.#take(chunk);
+  }
+
+  #take(chunk: Uint8Array): void {
     const now = this.#clock();
     this.session.push(chunk, now);
     this.#deliver(now);

@@ -94,20 +94,25 @@ export class NativePeer extends BasePeer implements ConnectionOwner, NativePubli
       this.#hub.checkRate(this, 1, now);
       this.#frame(frame, now);
     }
-    // A client that asks but does not read its answers is not read from until `drained`, which comes only after
-    // a time of congestion that was noticed.
+    this.#holdBack();
+  }
+
+  /**
+   * A client that asks but does not read its answers is not read from until `drained`, which comes only after
+   * a time of congestion that was noticed.
+   */
+  #holdBack(): void {
     if (this.#paused || !this.#connection.congested) return;
     if (this.#connection.waitingBytes <= this.#context.settings.outboxBytesMax) return;
     this.#paused = true;
-    this.#connection.pause();
+    this.#connection.hold();
   }
 
   drained(): void {
-    if (this.#paused) {
-      this.#paused = false;
-      this.#connection.resume();
-    }
     this.flushSubscribers();
+    if (!this.#paused) return;
+    this.#paused = false;
+    this.#connection.release();
   }
 
   closed(error: IPCError): void {
@@ -197,6 +202,8 @@ export class NativePeer extends BasePeer implements ConnectionOwner, NativePubli
       return;
     }
     this.#hub.requests.ofBinding(binding, request, now);
+    // The answer may be large, and a thousand questions like this one may stand in the same chunk.
+    this.#holdBack();
   }
 
   #message(type: 'request' | 'notification' | 'publish', frame: Frame, now: number, timeoutMs: number): ServerMessage {

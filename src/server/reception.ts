@@ -93,7 +93,7 @@ class NativeReception implements ConnectionOwner {
     }
     const hello = helloFields(readFields(first));
     // Nothing is read while the credentials are looked at.
-    this.#connection.pause();
+    this.#connection.hold();
     this.#guest.greeted();
     void this.#welcome(hello);
   }
@@ -128,8 +128,7 @@ class NativeReception implements ConnectionOwner {
       peer.send(FrameType.WELCOME, 0, 0, PROTOCOL_VERSION, writeFields(this.#welcomeFields(facts)));
       connection.handOver(peer);
       this.#desk.announce(peer);
-      connection.resume();
-      connection.proceed();
+      connection.release();
     } catch (thrown) {
       this.#gone = true;
       this.#guest.dismissed();

@@ -92,6 +92,36 @@ test('HELLO may come in pieces, byte by byte, with other frames behind it in its
   await once(socket, 'close');
 });
 
+test('what is sent behind HELLO in messages of its own, before anybody answered, is looked at after the WELCOME', async (t) => {
+  const gate = deferred<string>();
+  const asked = deferred();
+  const authenticate = (): Promise<string> => {
+    asked.resolve();
+    return gate.promise;
+  };
+  const work = await overTcp(t, { authenticate });
+  const socket = new WebSocket(`ws://127.0.0.1:${work.server.port}`);
+  await once(socket, 'open');
+  const types: (number | undefined)[] = [];
+  const answered = new Promise<void>((resolve, reject) => {
+    socket.once('close', (code) => reject(new Error(`closed with ${code}`)));
+    socket.on('message', (data: Buffer) => {
+      types.push(data[4]);
+      // PONG has 20 bytes; the last of them may share a message with others.
+      if (data.subarray(-16)[0] === FrameType.PONG && data.at(-9) === 2) resolve();
+    });
+  });
+  for (const bytes of [hello(), frame({ type: FrameType.PING, id: 1 }), frame({ type: FrameType.PING, id: 2 })]) {
+    socket.send(bytes);
+  }
+  await asked.promise;
+  gate.resolve('somebody');
+  await answered;
+  assert.equal(types[0], FrameType.WELCOME);
+  socket.close();
+  await once(socket, 'close');
+});
+
 for (const transport of ['websocket', 'tcp'] as const) {
   test(`${transport}: what waited for a full wire arrives, however much it is, both ways`, async (t) => {
     const work = await atWork(t, transport, { limits: { messageBytesMax: 256 * 1024 } });

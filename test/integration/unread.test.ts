@@ -6,7 +6,7 @@ import { test } from 'node:test';
 import { FrameType } from '../../src/protocol/frame-types.ts';
 import type { ServerConnection } from '../../src/server/index.ts';
 import { atWork, type AtWork, Collected, deferred, withCode } from '../support/broker-at-work.ts';
-import { declare, frame, json, RawNative } from '../support/raw-native.ts';
+import { declare, frame, json, RawNative, request } from '../support/raw-native.ts';
 import { OldWire } from '../interop/old-wire.ts';
 
 const OUTBOX_BYTES = 64 * 1024;
@@ -190,6 +190,30 @@ for (const policy of ['block', 'drop-oldest', 'drop-newest', 'latest-only'] as c
     publisher.close();
   });
 }
+
+test('of ten thousand questions in one chunk as many are taken up as answers may wait, the others when those were read', async (t) => {
+  const outboxBytesMax = 4 * 1024 * 1024;
+  const work = await atWork(t, 'unix', { outboxBytesMax });
+  const answer = Buffer.alloc(100_000);
+  let asked = 0;
+  work.app.createChannel('large').setHandler('request', () => {
+    asked += 1;
+    return answer;
+  });
+  const raw = await RawNative.join(work, declare(1, 'large'));
+  raw.socket.pause();
+  const count = 2000;
+  raw.send(...Array.from({ length: count }, (_, i) => request(i + 1, 1, '')));
+  const other = await work.client();
+  while (asked === 0) await other.ping();
+  // One chunk has 1,500 of them; whoever has answered a hundred pings behind it has gone through all of it.
+  for (let i = 0; i < 100; i += 1) await other.ping();
+  assert.ok(asked * answer.length < 2 * outboxBytesMax, `${asked} answers of ${answer.length} bytes were made`);
+  raw.socket.resume();
+  for (let i = 1; i <= count; i += 1) assert.equal((await raw.next(FrameType.RESPONSE)).id, i);
+  assert.equal(asked, count);
+  raw.close();
+});
 
 for (const outboxBytesMax of [OUTBOX_BYTES, 16 * 1024 * 1024]) {
   test(`who asks for more in one breath than may wait for it (${outboxBytesMax}) gets all of it, and may go on asking`, async (t) => {
