@@ -26,11 +26,7 @@ import type { OutgoingCall } from './outgoing-call.ts';
 import { BasePeer, type PeerFacts } from './peer.ts';
 import type { Deliverable } from './deliverable.ts';
 import { askPeer } from './peer-request.ts';
-
-/** Names that the peer may be told before it is asked to forget them all; it holds 10,000. */
-const DECLARED_MAX = 5000;
-/** So many more while large bodies are on their way, which name their channels by number. */
-const DECLARED_WHILE_CUTTING_MAX = 9000;
+import { ToldNames } from './told-names.ts';
 
 export class NativePeer extends BasePeer implements ConnectionOwner, NativePublisher, NativeReceiver, Worker {
   readonly streamWindowBytes: number;
@@ -41,7 +37,7 @@ export class NativePeer extends BasePeer implements ConnectionOwner, NativePubli
   readonly #operations: Operations;
   readonly #incoming = new Map<number, IncomingCall>();
   readonly #outgoing = new Map<number, OutgoingCall>();
-  #declared = new Set<number>();
+  readonly #names: ToldNames;
   #nextId = 0;
   #saidGoodbye = false;
   #closed = false;
@@ -55,6 +51,7 @@ export class NativePeer extends BasePeer implements ConnectionOwner, NativePubli
     this.streamWindowBytes = streamWindowBytes;
     this.#bindings = new Bindings(this, hub.context.settings.limits.publishWindowBytes);
     this.#operations = new Operations(this, hub);
+    this.#names = new ToldNames(connection.session, connection.writer);
   }
 
   get lastActivity(): number {
@@ -273,15 +270,7 @@ export class NativePeer extends BasePeer implements ConnectionOwner, NativePubli
   }
 
   declareOnce(number: number, name: string): void {
-    if (this.#declared.has(number)) return;
-    const { writer } = this.#connection;
-    if (this.#declared.size >= DECLARED_MAX && (!writer.cutting || this.#declared.size >= DECLARED_WHILE_CUTTING_MAX)) {
-      writer.cutAll();
-      this.#connection.session.forgetDeclared();
-      this.#declared = new Set();
-    }
-    this.#declared.add(number);
-    this.#connection.session.declare(number, name);
+    this.#names.tell(number, name);
   }
 
   grantPublish(channel: number, bytes: number): void {

@@ -196,8 +196,10 @@ test('of ten thousand questions in one chunk as many are taken up as answers may
   const work = await atWork(t, 'unix', { outboxBytesMax });
   const answer = Buffer.alloc(100_000);
   let asked = 0;
+  const first = deferred();
   work.app.createChannel('large').setHandler('request', () => {
     asked += 1;
+    first.resolve();
     return answer;
   });
   const raw = await RawNative.join(work, declare(1, 'large'));
@@ -205,7 +207,7 @@ test('of ten thousand questions in one chunk as many are taken up as answers may
   const count = 2000;
   raw.send(...Array.from({ length: count }, (_, i) => request(i + 1, 1, '')));
   const other = await work.client();
-  while (asked === 0) await other.ping();
+  await first.promise;
   // One chunk has 1,500 of them; whoever has answered a hundred pings behind it has gone through all of it.
   for (let i = 0; i < 100; i += 1) await other.ping();
   assert.ok(asked * answer.length < 2 * outboxBytesMax, `${asked} answers of ${answer.length} bytes were made`);
