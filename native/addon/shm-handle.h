@@ -46,8 +46,10 @@ namespace shm {
 SHM_FUNCTION(send);
 SHM_FUNCTION(send_batch);
 SHM_FUNCTION(set_slab);
+SHM_FUNCTION(new_slab);
 SHM_FUNCTION(receive_batch);
 SHM_FUNCTION(receive_into);
+SHM_FUNCTION(receive_owned);
 SHM_FUNCTION(take_large);
 SHM_FUNCTION(receive_view);
 SHM_FUNCTION(release_view);
@@ -69,6 +71,7 @@ SHM_FUNCTION(left);
 SHM_FUNCTION(evict_dead);
 SHM_FUNCTION(rejoin);
 SHM_FUNCTION(publish);
+SHM_FUNCTION(tidy);
 SHM_FUNCTION(peers);
 SHM_FUNCTION(info_of);
 SHM_FUNCTION(list);

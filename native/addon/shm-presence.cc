@@ -1,4 +1,5 @@
 // Waiting and waking, who is there, and what channels there are.
+#include "../ring/memory.h"
 #include "shm-handle.h"
 
 #include <cerrno>
@@ -56,6 +57,12 @@ napi_value rejoin(napi_env env, napi_callback_info info) {
   Arguments<1> args(env, info);
   Handle* handle = handle_of(env, args.at[0]);
   return integer(env, handle ? handle->channel.rejoin() : -EBADF);
+}
+
+// tidy(): called now and then
+napi_value tidy(napi_env, napi_callback_info) {
+  trim_memory();
+  return nullptr;
 }
 
 napi_value publish(napi_env env, napi_callback_info info) {

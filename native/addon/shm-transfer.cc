@@ -2,8 +2,9 @@
 #include "shm-handle.h"
 
 #include <cerrno>
-#include <cstdlib>
 #include <cstring>
+
+#include "../ring/memory.h"
 
 namespace isthmus::shm {
 
@@ -42,17 +43,55 @@ napi_value send_batch(napi_env env, napi_callback_info info) {
   return integer(env, status);
 }
 
-// setSlab(handle, bytes): where receiveBatch puts messages
+static void give_back(napi_env, void* data, void* bytes) {
+  give_memory(static_cast<uint8_t*>(data), reinterpret_cast<size_t>(bytes));
+}
+
+/** An ArrayBuffer over memory that comes back when it is collected; null where external buffers are forbidden. */
+static napi_value kept_buffer(napi_env env, uint8_t* block, uint64_t bytes) {
+  napi_value result = nullptr;
+  void* hint = reinterpret_cast<void*>(static_cast<size_t>(bytes));
+  if (napi_create_external_arraybuffer(env, block, bytes, give_back, hint, &result) != napi_ok) return nullptr;
+  // Only for memory of its own does V8 ask whether young buffers have become too much, and collects them;
+  // without this they would wait for the next full collection.
+  napi_value reminder;
+  void* unused;
+  napi_create_arraybuffer(env, 8, &unused, &reminder);
+  return result;
+}
+
+static void use_slab(napi_env env, Handle* handle, napi_value value, uint8_t* data, size_t length) {
+  if (handle->slab_ref) napi_delete_reference(env, handle->slab_ref);
+  handle->slab_ref = nullptr;
+  handle->slab = data;
+  handle->slab_bytes = length;
+  napi_create_reference(env, value, 1, &handle->slab_ref);
+}
+
+// newSlab(handle, bytes) -> ArrayBuffer where receiveBatch puts messages from now on | status
+napi_value new_slab(napi_env env, napi_callback_info info) {
+  Arguments<2> args(env, info);
+  Handle* handle = handle_of(env, args.at[0]);
+  if (!handle) return integer(env, -EBADF);
+  const size_t length = static_cast<size_t>(args.int64(1));
+  uint8_t* block = take_memory(length);
+  if (!block) return integer(env, kNoMemory);
+  napi_value result = kept_buffer(env, block, length);
+  if (!result) {
+    give_memory(block, length);
+    return integer(env, kUnsupported);
+  }
+  use_slab(env, handle, result, block, length);
+  return result;
+}
+
+// setSlab(handle, bytes): where receiveBatch puts messages from now on
 napi_value set_slab(napi_env env, napi_callback_info info) {
   Arguments<2> args(env, info);
   Handle* handle = handle_of(env, args.at[0]);
   if (!handle) return integer(env, -EBADF);
-  if (handle->slab_ref) napi_delete_reference(env, handle->slab_ref);
-  handle->slab_ref = nullptr;
   Bytes slab = bytes_of(env, args.at[1]);
-  handle->slab = slab.data;
-  handle->slab_bytes = slab.length;
-  napi_create_reference(env, args.at[1], 1, &handle->slab_ref);
+  use_slab(env, handle, args.at[1], slab.data, slab.length);
   return integer(env, kOk);
 }
 
@@ -110,7 +149,41 @@ napi_value receive_into(napi_env env, napi_callback_info info) {
   return integer(env, status);
 }
 
-static void free_large(napi_env, void* data, void*) { std::free(data); }
+/** As kept_buffer, or a copy where that is refused. The block is no longer the caller's. */
+static napi_value owned_buffer(napi_env env, uint8_t* block, uint64_t bytes) {
+  if (napi_value result = kept_buffer(env, block, bytes)) return result;
+  napi_value result = nullptr;
+  void* copy = nullptr;
+  if (napi_create_arraybuffer(env, bytes, &copy, &result) == napi_ok) std::memcpy(copy, block, bytes);
+  give_memory(block, bytes);
+  return result ? result : integer(env, kNoMemory);
+}
+
+// receiveOwned(handle) -> ArrayBuffer with the next message, in memory of its own | status
+napi_value receive_owned(napi_env env, napi_callback_info info) {
+  Arguments<1> args(env, info);
+  Handle* handle = handle_of(env, args.at[0]);
+  if (!handle) return integer(env, -EBADF);
+  uint64_t room = 0;
+  uint8_t* block = nullptr;
+  for (;;) {
+    Message message;
+    Status status = handle->channel.receive(block, room, message);
+    report(handle, message);
+    if (status == kOk && message.bytes == room && room > 0) return owned_buffer(env, block, room);
+    give_memory(block, room);
+    if (status == kOk && message.bytes == 0) {
+      napi_value empty = nullptr;
+      void* unused = nullptr;
+      napi_create_arraybuffer(env, 0, &unused, &empty);
+      return empty;
+    }
+    if (status != kNeedsSpace) return integer(env, status);
+    room = message.bytes;
+    block = take_memory(room);
+    if (!block) return integer(env, kNoMemory);
+  }
+}
 
 // takeLarge(handle) -> ArrayBuffer
 napi_value take_large(napi_env env, napi_callback_info info) {
@@ -120,13 +193,7 @@ napi_value take_large(napi_env env, napi_callback_info info) {
   uint64_t bytes = 0;
   uint8_t* data = handle->channel.take_large(bytes);
   if (!data) return integer(env, kEmpty);
-  napi_value result = nullptr;
-  if (napi_create_external_arraybuffer(env, data, bytes, free_large, nullptr, &result) == napi_ok) return result;
-  // Where external buffers are forbidden.
-  void* copy = nullptr;
-  if (napi_create_arraybuffer(env, bytes, &copy, &result) == napi_ok) std::memcpy(copy, data, bytes);
-  std::free(data);
-  return result ? result : integer(env, kNoMemory);
+  return owned_buffer(env, data, bytes);
 }
 
 static void forget(napi_env, void*, void*) {}

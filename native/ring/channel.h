@@ -73,6 +73,7 @@ class Channel {
   // receive.cc
   /** The next message, copied to `place` if it fits into `room`. kLarge: take it with take_large. */
   Status receive(uint8_t* place, uint64_t room, Message& message);
+  /** The caller's now; give_memory takes it back. */
   uint8_t* take_large(uint64_t& bytes);
   /** The next message where it lies; it stays there until it and all older views are released. */
   Status receive_view(const uint8_t*& place, Message& message, uint64_t& ticket);

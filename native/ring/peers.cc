@@ -8,6 +8,7 @@
 
 #include "channel.h"
 #include "fault.h"
+#include "memory.h"
 
 namespace isthmus {
 namespace {
@@ -269,9 +270,9 @@ void Channel::close() {
   bell_inode_ = 0;
   for (BellEnd& end : bell_ends_) platform::close_file(end.fd);
   bell_ends_.clear();
-  for (Assembly& assembly : assemblies_) ::free(assembly.data);
+  for (Assembly& assembly : assemblies_) give_memory(assembly.data, assembly.room);
   assemblies_.clear();
-  ::free(large_);
+  give_memory(large_, large_bytes_);
   large_ = nullptr;
   if (!views_.empty()) file_.leak_mapping();
   views_.clear();

@@ -6,11 +6,11 @@
 #include "channel.h"
 #include "copy.h"
 #include "fault.h"
+#include "memory.h"
 
 namespace isthmus {
 namespace {
 constexpr int kOverrunTurns = 1000;
-constexpr uint64_t kFirstRoom = 1 << 20;
 constexpr uint64_t kFirstGatherNs = 250;
 constexpr uint64_t kLongestGatherNs = 2000;
 constexpr uint64_t kGathered = 4096;
@@ -239,6 +239,10 @@ Status Channel::take_chunk(const RecordHeader& header, Message& message) {
       assembly = &assemblies_.back();
       assembly->slot = slot_of(header.tag);
     }
+    // What is left of a message that its sender gave up.
+    give_memory(assembly->data, assembly->room);
+    assembly->data = nullptr;
+    assembly->room = 0;
     assembly->generation = generation_of(header.tag);
     assembly->id = chunk.id;
     assembly->total = chunk.total;
@@ -251,11 +255,13 @@ Status Channel::take_chunk(const RecordHeader& header, Message& message) {
   }
   if (assembly->got + part > assembly->room) {
     // Grown as the bytes really come: an announced gigabyte costs nothing.
-    uint64_t room = assembly->room < kFirstRoom ? kFirstRoom : assembly->room * 2;
+    uint64_t room = assembly->room < kLargestKeptBytes ? kLargestKeptBytes : assembly->room * 2;
     if (room > chunk.total) room = chunk.total;
     if (room < assembly->got + part) room = assembly->got + part;
-    uint8_t* data = static_cast<uint8_t*>(::realloc(assembly->data, room));
+    uint8_t* data = take_memory(room);
     if (!data) return kNoMemory;
+    if (assembly->got > 0) std::memcpy(data, assembly->data, assembly->got);
+    give_memory(assembly->data, assembly->room);
     assembly->data = data;
     assembly->room = room;
   }
@@ -268,7 +274,7 @@ Status Channel::take_chunk(const RecordHeader& header, Message& message) {
   if (!last) return kOk;
   account(header.sequence, message);
   message.bytes = chunk.total;
-  ::free(large_);
+  give_memory(large_, large_bytes_);
   large_ = assembly->data;
   large_bytes_ = chunk.total;
   assemblies_.erase(assemblies_.begin() + (assembly - assemblies_.data()));

@@ -3,6 +3,7 @@
 #include <atomic>
 #include <thread>
 
+#include "../ring/memory.h"
 #include "check.h"
 
 using namespace isthmus;
@@ -319,6 +320,37 @@ void rejoin_without_eviction() {
   thread.join();
 }
 
+/** Blocks that were given back come again, those that are held never; in threads, as workers use it. */
+void memory_is_kept() {
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 4; t++) {
+    threads.emplace_back([t] {
+      std::vector<std::pair<uint8_t*, size_t>> held;
+      for (uint64_t i = 0; i < kCount; i++) {
+        const size_t bytes = 1 + mix(i * 7 + static_cast<uint64_t>(t)) % 200000;
+        uint8_t* block = take_memory(bytes);
+        CHECK(block != nullptr, "no memory");
+        std::memset(block, t + 1, bytes);
+        held.emplace_back(block, bytes);
+        if (held.size() < 20) continue;
+        const size_t which = mix(i) % held.size();
+        auto [old, size] = held[which];
+        CHECK(old[0] == t + 1 && old[size - 1] == t + 1 && old[size / 2] == t + 1, "a block was given to two");
+        give_memory(old, size);
+        held[which] = held.back();
+        held.pop_back();
+        if (i % 100 == 0) trim_memory();
+      }
+      for (auto [block, size] : held) give_memory(block, size);
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  uint8_t* block = take_memory(kLargestKeptBytes);
+  give_memory(block, kLargestKeptBytes);
+  CHECK(take_memory(kLargestKeptBytes) == block, "what was given back last comes first");
+  give_memory(block, kLargestKeptBytes);
+}
+
 void churn() {
   const RegionOptions options = region(unique_name("churn"), kChannel, 1 << 14);
   std::vector<std::thread> threads;
@@ -353,6 +385,7 @@ int main() {
   own_large_messages();
   rejoin_without_eviction();
   churn();
+  memory_is_kept();
   printf("stress ok\n");
   return 0;
 }

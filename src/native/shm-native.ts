@@ -51,8 +51,11 @@ export interface ShmNative {
   send(handle: ShmHandle, bytes: Uint8Array, flags: number): number;
   sendBatch(handle: ShmHandle, slab: Uint8Array, bytes: number): number;
   setSlab(handle: ShmHandle, slab: Uint8Array): number;
+  /** A slab of memory that is used again once it was collected; a status where the runtime forbids that. */
+  newSlab(handle: ShmHandle, bytes: number): ArrayBuffer | number;
   receiveBatch(handle: ShmHandle, offset: number, max: number): number;
   receiveInto(handle: ShmHandle, bytes: Uint8Array): number;
+  receiveOwned(handle: ShmHandle): ArrayBuffer | number;
   takeLarge(handle: ShmHandle): ArrayBuffer | number;
   receiveView(handle: ShmHandle): ArrayBuffer | number;
   releaseView(handle: ShmHandle, buffer: ArrayBuffer, ticket: number): void;
@@ -74,6 +77,8 @@ export interface ShmNative {
   evictDead(handle: ShmHandle): number;
   rejoin(handle: ShmHandle): number;
   publish(handle: ShmHandle): void;
+  /** Gives memory back to the system that has not been used for a while. */
+  tidy(): void;
   peers(handle: ShmHandle): ShmPeer[];
   info(handle: ShmHandle): ShmInfo | number;
   list(): { name: string; group: number }[];

@@ -109,6 +109,7 @@ export class Bell {
       this.#connect();
       this.#reference();
     }
+    this.#ring.tidy();
     this.#rung();
   }
 

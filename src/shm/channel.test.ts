@@ -40,6 +40,26 @@ test('a received Buffer stays as it was, however much comes after it', async (t)
   assert.ok(kept.every((data, i) => data.equals(Buffer.alloc(100, i))));
 });
 
+test('memory of Buffers that nobody holds is used again, that of others never', async (t) => {
+  const open = opener(t, { capacityBytes: 1 << 20 });
+  const [receiver, sender] = [open(ConnMode.RECEIVER), open(ConnMode.SENDER)];
+  const kept: { data: Buffer; value: number }[] = [];
+  const sizes = [1000, 40_000, 700_000];
+  const before = process.memoryUsage().rss;
+  for (let i = 0; i < 3000; i++) {
+    const bytes = sizes[i % sizes.length] ?? 0;
+    const sending = sender.send(Buffer.alloc(bytes, i));
+    const data = await receiver.receive();
+    await sending;
+    assert.equal(data.length, bytes);
+    if (i % 100 < 3) kept.push({ data, value: i });
+    if (i % 10 === 0) await new Promise((resolve) => setImmediate(resolve));
+  }
+  for (const { data, value } of kept) assert.ok(data.equals(Buffer.alloc(data.length, value)));
+  // 740 MB have come; what was kept is 22, and what waits to be collected some 100.
+  assert.ok(process.memoryUsage().rss - before < 500e6);
+});
+
 test('a handle does not receive what it sent, unless it asks for its echo', async (t) => {
   const open = opener(t);
   const [one, two] = [open(ConnMode.BOTH), open(ConnMode.BOTH)];

@@ -1,5 +1,6 @@
 // Messages on their way out of the ring: one call of the addon moves as many as there are into a slab, and
-// each becomes a Buffer over its part of it. A slab is never written twice, so the Buffers are the user's.
+// each becomes a Buffer over its part of it. A slab is not written again before all of its Buffers were
+// collected, so they are the user's.
 
 import type { Ring } from './ring.ts';
 import { STATUS } from './status.ts';
@@ -27,8 +28,8 @@ export class Inbox {
 
   readonly #ring: Ring;
   readonly #maxBatch: number;
-  #slab = new ArrayBuffer(0);
-  #words = new Uint32Array(0);
+  #slab: ArrayBufferLike = new ArrayBuffer(0);
+  #words: Uint32Array = new Uint32Array(0);
   #next = 0;
   #free = 0;
   #left = 0;
@@ -68,30 +69,28 @@ export class Inbox {
       this.#free = ring.used;
       if (status === STATUS.large) {
         const { sequence, missed } = ring;
-        this.#large = { data: Buffer.from(ring.takeLarge()), sequence, missed };
+        const memory = ring.takeLarge();
+        this.#large = { data: bufferOver(memory, 0, memory.byteLength), sequence, missed };
       }
       if (this.#left > 0) return this.#fromSlab();
       if (status === STATUS.empty) return undefined;
       if (status === STATUS.large) return this.#fill();
       if (status !== STATUS.needsSpace) throw ring.error('receive', status);
-      if (ring.bytes > OWN_MEMORY_BYTES) {
-        const own = Buffer.allocUnsafeSlow(ring.bytes);
-        const result = ring.receiveInto(own);
-        // On a channel that drops, another message may have taken its place meanwhile.
-        if (result === STATUS.ok) {
-          this.sequence = ring.sequence;
-          this.missed = ring.missed;
-          return own.length === ring.bytes ? own : own.subarray(0, ring.bytes);
-        }
-        if (result === STATUS.large) {
-          this.sequence = ring.sequence;
-          this.missed = ring.missed;
-          return Buffer.from(ring.takeLarge());
-        }
-        if (result === STATUS.empty) return undefined;
-        if (result !== STATUS.needsSpace) throw ring.error('receive', result);
-      } else this.#newSlab();
+      if (ring.bytes <= OWN_MEMORY_BYTES) this.#newSlab();
+      else return this.#owned();
     }
+  }
+
+  #owned(): Buffer | undefined {
+    const ring = this.#ring;
+    const got = ring.receiveOwned();
+    // On a channel that drops, another message may have taken its place meanwhile, or none.
+    if (got === STATUS.empty) return undefined;
+    if (typeof got === 'number' && got !== STATUS.large) throw ring.error('receive', got);
+    this.sequence = ring.sequence;
+    this.missed = ring.missed;
+    const memory = typeof got === 'number' ? ring.takeLarge() : got;
+    return bufferOver(memory, 0, memory.byteLength);
   }
 
   #fromSlab(): Buffer {
@@ -106,12 +105,19 @@ export class Inbox {
   }
 
   #newSlab(): void {
-    // Not zeroed: the addon writes before anything is read.
-    const memory = Buffer.allocUnsafeSlow(SLAB_BYTES);
-    this.#slab = memory.buffer;
-    this.#words = new Uint32Array(memory.buffer, memory.byteOffset, SLAB_BYTES / 4);
+    this.#slab = this.#slabMemory();
+    this.#words = new Uint32Array(this.#slab);
     this.#free = 0;
     this.#next = 0;
+  }
+
+  #slabMemory(): ArrayBufferLike {
+    const kept = this.#ring.newSlab(SLAB_BYTES);
+    if (typeof kept !== 'number') return kept;
+    if (kept !== STATUS.unsupported) throw this.#ring.error('receive', kept);
+    // Not zeroed: the addon writes before anything is read.
+    const memory = Buffer.allocUnsafeSlow(SLAB_BYTES);
     this.#ring.setSlab(memory);
+    return memory.buffer;
   }
 }

@@ -22,11 +22,15 @@ export type MessageHandler = (data: Buffer, info: MessageInfo) => void;
 
 /** A blocked thread looks this often whether a ringer was killed, in ms. */
 const SLICE_MS = 50;
-/** A handler gets so many messages, or so many ms, before others of the event loop have their turn. */
-const TURN_MESSAGES = 4096;
+/** A handler gets messages for so many ms before others of the event loop have their turn; looked at after each so many. */
 const TURN_MS = 4;
-/** So many receives in a row may be answered at once before the event loop has a turn. */
+const TURN_LOOK = 16;
+/**
+ * So many receives in a row may be answered at once before the event loop has a turn. Memory of messages is
+ * used again only after a turn, so that large ones count for more: one for each of so many bytes.
+ */
 const BURST = 2048;
+const BURST_BYTES_SHIFT = 12;
 /** Spinning stops being tried each time after so many vain spins, and is tried once in so many. */
 const VAIN_SPINS = 4;
 const RARE_SPIN = 32;
@@ -73,7 +77,8 @@ export class Receiver {
       if (this.#waiting.size === 0) {
         const data = this.take() ?? (wait.timeoutMs > 0 && this.#spins() ? this.take() : undefined);
         if (data !== undefined) {
-          if (++this.#burst < BURST) return Promise.resolve(data);
+          this.#burst += 1 + (data.length >>> BURST_BYTES_SHIFT);
+          if (this.#burst < BURST) return Promise.resolve(data);
           this.#burst = 0;
           return turn(data);
         }
@@ -152,7 +157,7 @@ export class Receiver {
           return;
         }
         this.#give(data);
-        if (given % TURN_MESSAGES === 0 && performance.now() > until && this.#wanted) {
+        if (given % TURN_LOOK === 0 && performance.now() > until && this.#wanted) {
           this.#later();
           return;
         }

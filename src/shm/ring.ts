@@ -109,11 +109,18 @@ export class Ring {
   setSlab(slab: Uint8Array): void {
     this.#native.setSlab(this.#handle, slab);
   }
+  newSlab(bytes: number): ArrayBuffer | number {
+    return this.#native.newSlab(this.#handle, bytes);
+  }
   receiveBatch(offset: number, max: number): number {
     return this.#native.receiveBatch(this.#handle, offset, max);
   }
   receiveInto(bytes: Uint8Array): number {
     return this.#native.receiveInto(this.#handle, bytes);
+  }
+  /** The next message in memory of its own. */
+  receiveOwned(): ArrayBuffer | number {
+    return this.#native.receiveOwned(this.#handle);
   }
   takeLarge(): ArrayBuffer {
     const taken = this.#native.takeLarge(this.#handle);
@@ -176,6 +183,9 @@ export class Ring {
   }
   rejoin(): number {
     return this.#native.rejoin(this.#handle);
+  }
+  tidy(): void {
+    this.#native.tidy();
   }
   publish(): void {
     this.#native.publish(this.#handle);
