@@ -51,6 +51,7 @@ SHM_FUNCTION(receive_batch);
 SHM_FUNCTION(receive_into);
 SHM_FUNCTION(receive_owned);
 SHM_FUNCTION(take_large);
+SHM_FUNCTION(take_large_into);
 SHM_FUNCTION(receive_view);
 SHM_FUNCTION(release_view);
 SHM_FUNCTION(loan);
@@ -62,6 +63,7 @@ SHM_FUNCTION(watch_bell);
 SHM_FUNCTION(hold_bell);
 SHM_FUNCTION(unwatch_bell);
 // shm-presence.cc
+SHM_FUNCTION(ready);
 SHM_FUNCTION(spin);
 SHM_FUNCTION(wait);
 SHM_FUNCTION(arm);

@@ -11,6 +11,12 @@ static Wait wait_of(int32_t what) { return what == 0 ? Wait::data : what == 1 ? 
 
 static napi_value truth(napi_env env, bool value) { return integer(env, value ? 1 : 0); }
 
+napi_value ready(napi_env env, napi_callback_info info) {
+  Arguments<2> args(env, info);
+  Handle* handle = handle_of(env, args.at[0]);
+  return truth(env, handle && handle->channel.ready(wait_of(args.int32(1))));
+}
+
 napi_value spin(napi_env env, napi_callback_info info) {
   Arguments<3> args(env, info);
   Handle* handle = handle_of(env, args.at[0]);

@@ -196,6 +196,20 @@ napi_value take_large(napi_env env, napi_callback_info info) {
   return owned_buffer(env, data, bytes);
 }
 
+// takeLargeInto(handle, bytes) -> status; the place is large enough
+napi_value take_large_into(napi_env env, napi_callback_info info) {
+  Arguments<2> args(env, info);
+  Handle* handle = handle_of(env, args.at[0]);
+  if (!handle) return integer(env, -EBADF);
+  Bytes place = bytes_of(env, args.at[1]);
+  uint64_t bytes = 0;
+  uint8_t* data = handle->channel.take_large(bytes);
+  if (!data) return integer(env, kEmpty);
+  std::memcpy(place.data, data, bytes < place.length ? bytes : place.length);
+  give_memory(data, bytes);
+  return integer(env, kOk);
+}
+
 static void forget(napi_env, void*, void*) {}
 
 static napi_value external_view(napi_env env, const uint8_t* place, uint64_t bytes) {

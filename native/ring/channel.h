@@ -95,6 +95,7 @@ class Channel {
   /** Sleeps at most `timeout_ns`. True when there may be something. */
   bool wait(Wait what, uint64_t timeout_ns);
   bool spin(Wait what, uint64_t ns);
+  bool ready(Wait what) const;
   Status bell_fd();
   bool bell_is_lost() const;
 
@@ -165,7 +166,6 @@ class Channel {
   void notify_presence();
   void wake(Gate& gate, bool after_data);
   Gate& gate_of(Wait what) const;
-  bool ready(Wait what) const;
   bool presence_changed();
   void rouse(Gate& gate, uint64_t below);
   void ring(uint32_t slot);

@@ -57,10 +57,12 @@ export interface ShmNative {
   receiveInto(handle: ShmHandle, bytes: Uint8Array): number;
   receiveOwned(handle: ShmHandle): ArrayBuffer | number;
   takeLarge(handle: ShmHandle): ArrayBuffer | number;
+  takeLargeInto(handle: ShmHandle, bytes: Uint8Array): number;
   receiveView(handle: ShmHandle): ArrayBuffer | number;
   releaseView(handle: ShmHandle, buffer: ArrayBuffer, ticket: number): void;
   loan(handle: ShmHandle, bytes: number): ArrayBuffer | number;
   commitLoan(handle: ShmHandle, buffer: ArrayBuffer, bytes: number): number;
+  ready(handle: ShmHandle, what: number): number;
   spin(handle: ShmHandle, what: number, micros: number): number;
   wait(handle: ShmHandle, what: number, ms: number): number;
   arm(handle: ShmHandle, what: number): number;

@@ -60,6 +60,81 @@ test('memory of Buffers that nobody holds is used again, that of others never', 
   assert.ok(process.memoryUsage().rss - before < 500e6);
 });
 
+test('receiveInto fills a place of the caller, and leaves what does not fit there', async (t) => {
+  const open = opener(t, { capacityBytes: 1 << 16 });
+  const [receiver, sender] = [open(ConnMode.RECEIVER), open(ConnMode.SENDER)];
+  const place = Buffer.alloc(100_000);
+  assert.equal(receiver.tryReceiveInto(place), null);
+  for (const bytes of [0, 1, 5000, 15_000, 100_000]) {
+    const coming = receiver.receiveInto(place);
+    await sender.send(Buffer.alloc(bytes, 7));
+    assert.equal(await coming, bytes);
+    assert.ok(place.subarray(0, bytes).equals(Buffer.alloc(bytes, 7)));
+  }
+  for (const bytes of [500, 50_000]) {
+    const sending = sender.send(Buffer.alloc(bytes, 8));
+    await assert.rejects(receiver.receiveInto(Buffer.alloc(20)), { code: 'USAGE_INVALID_OPTION' });
+    assert.throws(() => receiver.tryReceiveInto(Buffer.alloc(20)), { code: 'USAGE_INVALID_OPTION' });
+    assert.equal(receiver.tryReceiveInto(place), bytes);
+    await sending;
+  }
+  // What was taken in advance comes first.
+  for (let i = 0; i < 4; i++) sender.trySend(Buffer.alloc(10 + i, i));
+  assert.equal(receiver.tryReceive()?.length, 10);
+  assert.throws(() => receiver.tryReceiveInto(Buffer.alloc(2)), { code: 'USAGE_INVALID_OPTION' });
+  for (let i = 1; i < 4; i++) assert.equal(receiver.tryReceiveInto(place), 10 + i);
+  await assert.rejects(receiver.receiveInto(place, 1), { code: 'TIME_OUT' });
+});
+
+test(
+  'a borrowed message is whole while its handler runs; one that is received besides is kept',
+  async (t) => {
+    const open = opener(t, { capacityBytes: 1 << 18 });
+    const [receiver, sender] = [open(ConnMode.RECEIVER), open(ConnMode.SENDER)];
+    const sizes = [100, 1000, 40_000, 200_000, 0];
+    const kept: { data: Buffer; number: number }[] = [];
+    let seen = 0;
+    const whole = (data: Buffer, number: number): boolean =>
+      data.equals(Buffer.alloc(sizes[number % sizes.length] ?? 0, number));
+    const sending = sender.sendMany(
+      Array.from({ length: 520 }, (_, i) => Buffer.alloc(sizes[i % sizes.length] ?? 0, i)),
+    );
+    await new Promise<void>((resolve) => {
+      const end = receiver.onMessage(
+        (data, { sequence }) => {
+          assert.equal(sequence, seen);
+          assert.ok(whole(data, sequence));
+          seen++;
+          const next = sequence % 7 === 0 ? receiver.tryReceive() : null;
+          if (next) kept.push({ data: next, number: seen++ });
+          if (seen >= 500) {
+            end();
+            resolve();
+          }
+        },
+        { borrow: true },
+      );
+    });
+    assert.ok(kept.length > 10 && kept.every(({ data, number }) => whole(data, number)));
+    for (; seen < 520; seen++) assert.ok(whole(await receiver.receive(), seen));
+    await sending;
+  },
+);
+
+test('receiveView waits for a message and gives it where it lies', async (t) => {
+  const open = opener(t);
+  const [receiver, sender] = [open(ConnMode.RECEIVER), open(ConnMode.SENDER)];
+  const coming = receiver.receiveView();
+  await sender.send('seen');
+  using view = await coming;
+  assert.ok(view.inRing);
+  assert.equal(Buffer.from(view.data).toString(), 'seen');
+  await assert.rejects(receiver.receiveView(1), { code: 'TIME_OUT' });
+  const waiting = receiver.receiveView();
+  receiver.close();
+  await assert.rejects(waiting, { code: 'USAGE_CLOSED' });
+});
+
 test('a handle does not receive what it sent, unless it asks for its echo', async (t) => {
   const open = opener(t);
   const [one, two] = [open(ConnMode.BOTH), open(ConnMode.BOTH)];

@@ -2,7 +2,7 @@
 
 import { EventEmitter } from 'node:events';
 import { abortError, IPCError, toError } from '../base/errors.ts';
-import { integerOption, invalidOption } from '../base/options.ts';
+import { booleanOption, integerOption, invalidOption, knownOptions } from '../base/options.ts';
 import {
   checkMode,
   checkType,
@@ -16,7 +16,7 @@ import {
   type ShmWaitOptions,
 } from './options.ts';
 import type { Peer } from './presence.ts';
-import type { MessageHandler } from './receiver.ts';
+import type { HandlerOptions, MessageHandler } from './receiver.ts';
 import { ShmSession } from './session.ts';
 import { closedError, shmError, STATUS, timeoutError, withStatus } from './status.ts';
 import { copied, Loan, type MessageView } from './view.ts';
@@ -224,6 +224,29 @@ export class IPCChannel extends EventEmitter<ShmChannelEvents> {
     return this.#use('receive').receiver.take() ?? null;
   }
 
+  /**
+   * Puts the next message, when it comes, into a place of the caller's: how many bytes it has.
+   *
+   * @throws IPCError as `receive`; `USAGE_INVALID_OPTION` when it does not fit, and then it stays the next.
+   *
+   * @example
+   * ```ts
+   * const place = Buffer.alloc(1 << 20);
+   * for (;;) handle(place.subarray(0, await channel.receiveInto(place)));
+   * ```
+   */
+  async receiveInto(place: Uint8Array, wait?: ShmWaitOptions | number): Promise<number> {
+    const { receiver } = this.#use('receive');
+    if (!(place instanceof Uint8Array)) throw invalidOption('place', place, 'a Uint8Array');
+    return receiver.receiveBy(() => receiver.takeInto(place), resolveWait(wait));
+  }
+
+  /** As `receiveInto`, if there is a message; else null. */
+  tryReceiveInto(place: Uint8Array): number | null {
+    if (!(place instanceof Uint8Array)) throw invalidOption('place', place, 'a Uint8Array');
+    return this.#use('receive').receiver.takeInto(place) ?? null;
+  }
+
   /** Blocks the thread until a message comes: for worker threads. */
   receiveSync(timeoutMs: number = Number.POSITIVE_INFINITY): Buffer {
     return this.#use('receive').receiver.receiveSync(timeoutMs);
@@ -242,6 +265,12 @@ export class IPCChannel extends EventEmitter<ShmChannelEvents> {
     return messages;
   }
 
+  /** The next message without a copy, when it comes. See `MessageView`. */
+  async receiveView(wait?: ShmWaitOptions | number): Promise<MessageView> {
+    const { receiver } = this.#use('receive');
+    return receiver.receiveBy(() => this.tryReceiveView(), resolveWait(wait));
+  }
+
   /** The next message without a copy, or undefined. See `MessageView`. Messages taken in advance come as copies. */
   tryReceiveView(): MessageView | undefined {
     const { receiver, ring, views } = this.#use('receive');
@@ -251,22 +280,21 @@ export class IPCChannel extends EventEmitter<ShmChannelEvents> {
   }
 
   /** Calls the handler with every message; gives a function that ends it. */
-  onMessage(handler: MessageHandler): () => void {
-    return this.#use('receive').receiver.addHandler(handler);
+  onMessage(handler: MessageHandler, options: HandlerOptions = {}): () => void {
+    knownOptions('onMessage', options, ['borrow']);
+    const borrow = booleanOption('borrow', options.borrow, false);
+    return this.#use('receive').receiver.addHandler(handler, borrow);
   }
 
   /** Messages until the channel is closed. */
   [Symbol.asyncIterator](): AsyncIterableIterator<Buffer> {
+    const given = (value: Buffer): IteratorResult<Buffer> => ({ done: false, value });
+    const ended = (error: unknown): IteratorResult<Buffer> => {
+      if (error instanceof IPCError && error.code === 'USAGE_CLOSED') return { done: true, value: undefined };
+      throw error;
+    };
     const iterator: AsyncIterableIterator<Buffer> = {
-      next: async () => {
-        try {
-          return { done: false, value: await this.receive() };
-        } catch (error) {
-          const ended = error instanceof IPCError && error.code === 'USAGE_CLOSED';
-          if (ended) return { done: true, value: undefined };
-          throw error;
-        }
-      },
+      next: () => this.receive().then(given, ended),
       return: async () => ({ done: true, value: undefined }),
       [Symbol.asyncIterator]: () => iterator,
     };

@@ -1,6 +1,7 @@
 // Messages on their way out of the ring: one call of the addon moves as many as there are into a slab, and
 // each becomes a Buffer over its part of it. A slab is not written again before all of its Buffers were
-// collected, so they are the user's.
+// collected, so they are the user's; except where messages are borrowed: those share one slab, which the
+// next ones overwrite.
 
 import type { Ring } from './ring.ts';
 import { STATUS } from './status.ts';
@@ -33,6 +34,10 @@ export class Inbox {
   #next = 0;
   #free = 0;
   #left = 0;
+  /** Whether the slab is the one of borrowed messages. */
+  #lent = false;
+  /** Where large borrowed messages are put. */
+  #place: Uint8Array = new Uint8Array(0);
   #large: { data: Buffer; sequence: number; missed: number } | undefined;
 
   constructor(ring: Ring) {
@@ -46,13 +51,52 @@ export class Inbox {
     return this.#left + (this.#large ? 1 : 0);
   }
 
-  /** The next message; undefined when there is none. Throws when this receiver was evicted, or the region is broken. */
-  take(): Buffer | undefined {
-    if (this.#left > 0) return this.#fromSlab();
-    return this.#fill();
+  /**
+   * The next message; undefined when there is none. A borrowed one lies in memory that the next calls use.
+   * Throws when this receiver was evicted, or the region is broken.
+   */
+  take(borrow: boolean): Buffer | undefined {
+    if (this.#left === 0) return this.#fill(borrow);
+    const data = this.#fromSlab();
+    return this.#lent && !borrow ? Buffer.from(data) : data;
   }
 
-  #fill(): Buffer | undefined {
+  /** How many bytes of the next message were put there; undefined when there is none, -1 - n when its n bytes do not fit. */
+  takeInto(place: Uint8Array): number | undefined {
+    if (this.waiting > 0) {
+      const bytes = this.#large && this.#left === 0 ? this.#large.data.length : (this.#words[this.#next >>> 2] ?? 0);
+      if (bytes > place.length) return -1 - bytes;
+      const data = this.take(true);
+      if (data) place.set(data);
+      return bytes;
+    }
+    const ring = this.#ring;
+    const status = ring.receiveInto(place);
+    if (status === STATUS.empty) return undefined;
+    if (status === STATUS.needsSpace) return -1 - ring.bytes;
+    if (status !== STATUS.ok && status !== STATUS.large) throw ring.error('receive', status);
+    const { bytes } = ring;
+    if (status === STATUS.large && bytes > place.length) {
+      this.#keepLarge();
+      return -1 - bytes;
+    }
+    this.#note();
+    if (status === STATUS.large) ring.takeLargeInto(place);
+    return bytes;
+  }
+
+  #note(): void {
+    this.sequence = this.#ring.sequence;
+    this.missed = this.#ring.missed;
+  }
+
+  #keepLarge(): void {
+    const { sequence, missed } = this.#ring;
+    const memory = this.#ring.takeLarge();
+    this.#large = { data: bufferOver(memory, 0, memory.byteLength), sequence, missed };
+  }
+
+  #fill(borrow: boolean): Buffer | undefined {
     if (this.#large) {
       const { data, sequence, missed } = this.#large;
       this.#large = undefined;
@@ -61,36 +105,51 @@ export class Inbox {
       return data;
     }
     const ring = this.#ring;
+    if (borrow !== this.#lent) this.#newSlab(borrow);
+    // Nothing of a lent slab is still needed when it is asked for more.
+    if (borrow) this.#free = 0;
     for (;;) {
-      if (this.#slab.byteLength - this.#free < HEADER_BYTES) this.#newSlab();
+      if (this.#slab.byteLength - this.#free < HEADER_BYTES) this.#newSlab(borrow);
       this.#next = this.#free;
       const status = ring.receiveBatch(this.#free, this.#maxBatch);
       this.#left = ring.count;
       this.#free = ring.used;
-      if (status === STATUS.large) {
-        const { sequence, missed } = ring;
-        const memory = ring.takeLarge();
-        this.#large = { data: bufferOver(memory, 0, memory.byteLength), sequence, missed };
+      if (status === STATUS.large && borrow && this.#left === 0) {
+        const { bytes } = ring;
+        this.#note();
+        ring.takeLargeInto(this.#placeFor(bytes));
+        return bufferOver(this.#place.buffer, 0, bytes);
       }
+      if (status === STATUS.large) this.#keepLarge();
       if (this.#left > 0) return this.#fromSlab();
+      if (status === STATUS.large) return this.#fill(borrow);
+      // Without messages: all there was has been looked at.
       if (status === STATUS.empty) return undefined;
-      if (status === STATUS.large) return this.#fill();
       if (status !== STATUS.needsSpace) throw ring.error('receive', status);
-      if (ring.bytes <= OWN_MEMORY_BYTES) this.#newSlab();
-      else return this.#owned();
+      if (ring.bytes > OWN_MEMORY_BYTES) return borrow ? this.#borrowed(ring.bytes) : this.#owned();
+      this.#newSlab(borrow);
     }
   }
 
   #owned(): Buffer | undefined {
-    const ring = this.#ring;
-    const got = ring.receiveOwned();
+    const got = this.#ring.receiveOwned();
     // On a channel that drops, another message may have taken its place meanwhile, or none.
     if (got === STATUS.empty) return undefined;
-    if (typeof got === 'number' && got !== STATUS.large) throw ring.error('receive', got);
-    this.sequence = ring.sequence;
-    this.missed = ring.missed;
-    const memory = typeof got === 'number' ? ring.takeLarge() : got;
+    if (typeof got === 'number' && got !== STATUS.large) throw this.#ring.error('receive', got);
+    this.#note();
+    const memory = typeof got === 'number' ? this.#ring.takeLarge() : got;
     return bufferOver(memory, 0, memory.byteLength);
+  }
+
+  #borrowed(bytes: number): Buffer | undefined {
+    const got = this.takeInto(this.#placeFor(bytes));
+    if (got === undefined) return undefined;
+    return got < 0 ? this.take(false) : bufferOver(this.#place.buffer, 0, got);
+  }
+
+  #placeFor(bytes: number): Uint8Array {
+    if (this.#place.length < bytes) this.#place = Buffer.allocUnsafeSlow(2 ** Math.ceil(Math.log2(bytes)));
+    return this.#place;
   }
 
   #fromSlab(): Buffer {
@@ -104,9 +163,10 @@ export class Inbox {
     return bufferOver(this.#slab, start, bytes);
   }
 
-  #newSlab(): void {
+  #newSlab(lent: boolean): void {
     this.#slab = this.#slabMemory();
     this.#words = new Uint32Array(this.#slab);
+    this.#lent = lent;
     this.#free = 0;
     this.#next = 0;
   }

@@ -14,7 +14,7 @@ export {
   type ShmWaitOptions,
 } from './options.ts';
 export type { Peer } from './presence.ts';
-export type { MessageHandler, MessageInfo } from './receiver.ts';
+export type { HandlerOptions, MessageHandler, MessageInfo } from './receiver.ts';
 export { IPCStatus, type ShmError } from './status.ts';
 export {
   type ChannelEntry,

@@ -127,6 +127,9 @@ export class Ring {
     if (typeof taken === 'number') throw this.error('receive', taken);
     return taken;
   }
+  takeLargeInto(bytes: Uint8Array): void {
+    this.check('receive', this.#native.takeLargeInto(this.#handle, bytes));
+  }
   receiveView(): ArrayBuffer | number {
     return this.#native.receiveView(this.#handle);
   }
@@ -139,7 +142,11 @@ export class Ring {
   commitLoan(buffer: ArrayBuffer, bytes: number): number {
     return this.#native.commitLoan(this.#handle, buffer, bytes);
   }
-  /** True when there may be something. */
+  /** Whether there may be something. */
+  ready(what: WaitFor): boolean {
+    return this.#native.ready(this.#handle, what) === 1;
+  }
+  /** The same, looking for a while. */
   spin(what: WaitFor, micros: number): boolean {
     return this.#native.spin(this.#handle, what, micros) === 1;
   }
