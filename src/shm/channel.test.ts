@@ -86,40 +86,35 @@ test('receiveInto fills a place of the caller, and leaves what does not fit ther
   await assert.rejects(receiver.receiveInto(place, 1), { code: 'TIME_OUT' });
 });
 
-test(
-  'a borrowed message is whole while its handler runs; one that is received besides is kept',
-  async (t) => {
-    const open = opener(t, { capacityBytes: 1 << 18 });
-    const [receiver, sender] = [open(ConnMode.RECEIVER), open(ConnMode.SENDER)];
-    const sizes = [100, 1000, 40_000, 200_000, 0];
-    const kept: { data: Buffer; number: number }[] = [];
-    let seen = 0;
-    const whole = (data: Buffer, number: number): boolean =>
-      data.equals(Buffer.alloc(sizes[number % sizes.length] ?? 0, number));
-    const sending = sender.sendMany(
-      Array.from({ length: 520 }, (_, i) => Buffer.alloc(sizes[i % sizes.length] ?? 0, i)),
+test('a borrowed message is whole while its handler runs; one that is received besides is kept', async (t) => {
+  const open = opener(t, { capacityBytes: 1 << 18 });
+  const [receiver, sender] = [open(ConnMode.RECEIVER), open(ConnMode.SENDER)];
+  const sizes = [100, 1000, 40_000, 200_000, 0];
+  const kept: { data: Buffer; number: number }[] = [];
+  let seen = 0;
+  const whole = (data: Buffer, number: number): boolean =>
+    data.equals(Buffer.alloc(sizes[number % sizes.length] ?? 0, number));
+  const sending = sender.sendMany(Array.from({ length: 520 }, (_, i) => Buffer.alloc(sizes[i % sizes.length] ?? 0, i)));
+  await new Promise<void>((resolve) => {
+    const end = receiver.onMessage(
+      (data, { sequence }) => {
+        assert.equal(sequence, seen);
+        assert.ok(whole(data, sequence));
+        seen++;
+        const next = sequence % 7 === 0 ? receiver.tryReceive() : null;
+        if (next) kept.push({ data: next, number: seen++ });
+        if (seen >= 500) {
+          end();
+          resolve();
+        }
+      },
+      { borrow: true },
     );
-    await new Promise<void>((resolve) => {
-      const end = receiver.onMessage(
-        (data, { sequence }) => {
-          assert.equal(sequence, seen);
-          assert.ok(whole(data, sequence));
-          seen++;
-          const next = sequence % 7 === 0 ? receiver.tryReceive() : null;
-          if (next) kept.push({ data: next, number: seen++ });
-          if (seen >= 500) {
-            end();
-            resolve();
-          }
-        },
-        { borrow: true },
-      );
-    });
-    assert.ok(kept.length > 10 && kept.every(({ data, number }) => whole(data, number)));
-    for (; seen < 520; seen++) assert.ok(whole(await receiver.receive(), seen));
-    await sending;
-  },
-);
+  });
+  assert.ok(kept.length > 10 && kept.every(({ data, number }) => whole(data, number)));
+  for (; seen < 520; seen++) assert.ok(whole(await receiver.receive(), seen));
+  await sending;
+});
 
 test('receiveView waits for a message and gives it where it lies', async (t) => {
   const open = opener(t);
