@@ -44,6 +44,13 @@ export function openWriter(path: string): number | undefined {
   return openFifo(path, constants.O_WRONLY);
 }
 
+/** Whether somebody has the FIFO open for reading. Only for a FIFO whose reader does not mind writers that come and go. */
+export function hasReader(path: string): boolean {
+  const fd = openWriter(path);
+  if (fd !== undefined) closeSync(fd);
+  return fd !== undefined;
+}
+
 function openFifo(path: string, access: number): number | undefined {
   let fd: number;
   try {

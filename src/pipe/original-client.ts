@@ -11,7 +11,7 @@ import { lstatSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { PipeError } from './errors.ts';
-import { openReader } from './fifo.ts';
+import { hasReader, openReader, unlinkIfThere } from './fifo.ts';
 import { readAvailable } from './fifo-door.ts';
 import { readingSocket } from './lane-stream.ts';
 import { type NameLock, tryLock } from './lock.ts';
@@ -48,7 +48,9 @@ export async function exchangeWithOriginal(
     answers.discard();
     signal.throwIfAborted();
     lock.markUnsettled();
-    if (!(await post(paths, line, lock.wasUnsettled, signal))) {
+    // With the lock in our hands no listener of ours lives: a door is what a killed one left.
+    const isDoorLeft = isFifo(paths.door);
+    if (!(await post(paths, line, { recover: lock.wasUnsettled, isDoorLeft }, signal))) {
       lock.markSettled();
       return 'absent';
     }
@@ -56,6 +58,7 @@ export async function exchangeWithOriginal(
     const refusal = refusalOf(await answers.next(signal));
     settled = true;
     lock.markSettled();
+    if (isDoorLeft) unlinkIfThere(paths.door);
     if (refusal === undefined) return 'done';
     throw new PipeError('REMOTE_HANDLER_FAILED', `the listener answered: ${refusal}`, {
       details: { pipe: paths.name, answer: refusal },
@@ -77,7 +80,7 @@ async function acquire(paths: PipePaths, signal: AbortSignal): Promise<NameLock 
     signal.throwIfAborted();
     const lock = tryLock(paths.lock, mode & 0o666);
     if (lock !== undefined) return lock;
-    if (isFifo(paths.door)) return undefined;
+    if (hasReader(paths.door)) return undefined;
     await sleep(waitMs);
   }
 }

@@ -26,13 +26,21 @@ const POLL_MS = 1;
 /** What the kernel writes in one piece, and the listener reads in one piece: PIPE_BUF. */
 const ALWAYS_WHOLE_BYTES = process.platform === 'linux' ? 4096 : 512;
 
-/** Writes the line. False when nobody listens. `recover`: a sender before us was killed in the middle of this. */
-export async function post(paths: PipePaths, line: Buffer, recover: boolean, signal: AbortSignal): Promise<boolean> {
-  if (recover) releaseListener(paths);
+/** What is known of the moment before. */
+export interface PostFacts {
+  /** A sender before us was killed in the middle of this. */
+  readonly recover: boolean;
+  /** A listener of ours was killed here: it was the one that used the FIFO, as far as anybody knows. */
+  readonly isDoorLeft: boolean;
+}
+
+/** Writes the line. False when nobody listens. */
+export async function post(paths: PipePaths, line: Buffer, facts: PostFacts, signal: AbortSignal): Promise<boolean> {
+  if (facts.recover) releaseListener(paths);
   const first = lstatSync(paths.data, { throwIfNoEntry: false });
   if (first === undefined) return false;
   const isOurs = mayReplace(first.uid);
-  const isInUse = Math.abs(Date.now() - first.ctimeMs) < IN_USE_WITHIN_MS;
+  const isInUse = !facts.isDoorLeft && Math.abs(Date.now() - first.ctimeMs) < IN_USE_WITHIN_MS;
   const end = performance.now() + (isInUse ? REOPEN_GRACE_MS.inUse : REOPEN_GRACE_MS.idle);
   for (let graceMs = ARRIVAL_GRACE_MS; ; graceMs *= 2) {
     signal.throwIfAborted();

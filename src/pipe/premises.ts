@@ -1,5 +1,7 @@
 // What a listener occupies so that it is found: FIFOs and a lock on POSIX, one address on Windows.
 
+import { setTimeout as sleep } from 'node:timers/promises';
+import { hasReader } from './fifo.ts';
 import { FifoDoor, sweepLanes } from './fifo-door.ts';
 import { PipeError } from './errors.ts';
 import type { Inbox } from './inbox.ts';
@@ -31,6 +33,20 @@ export function occupy(
   return place.kind === 'fifo'
     ? FifoPremises.open(place, options, inbox, accept)
     : SocketDoor.open(place, options.mode, accept);
+}
+
+/** How long senders may hold the lock, one after the other, who try whether one of the original package listens. */
+const SENDERS_GRACE_MS = 3_000;
+const POLL_MS = 2;
+
+/** The lock of the name; undefined when a listener has it, or a sender for a listener of the original package. */
+async function lockPlace(paths: PipePaths, mode: number): Promise<NameLock | undefined> {
+  const end = performance.now() + SENDERS_GRACE_MS;
+  for (;;) {
+    const lock = tryLock(paths.lock, mode);
+    if (lock !== undefined || hasReader(paths.door) || performance.now() > end) return lock;
+    await sleep(POLL_MS);
+  }
 }
 
 /** The door for senders of ours and the two FIFOs for those of the original package, under one lock. */
@@ -66,7 +82,7 @@ class FifoPremises implements Premises {
     inbox: Inbox,
     accept: (stream: LaneStream) => void,
   ): Promise<FifoPremises> {
-    const lock = tryLock(paths.lock, options.mode & 0o666);
+    const lock = await lockPlace(paths, options.mode & 0o666);
     if (lock === undefined) {
       throw new PipeError('NETWORK_LISTEN_FAILED', `somebody listens on ${paths.data}`, {
         details: { path: paths.data },

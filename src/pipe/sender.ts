@@ -239,7 +239,7 @@ export class PipeSender {
         if (met instanceof LaneClient) return;
         const result = met === 'absent' ? await this.#tryOriginal() : met;
         if (result === 'again') continue;
-        this.#nobodyThere(result);
+        if (result !== 'later') this.#nobodyThere(result);
       } catch (thrown) {
         for (const exchange of this.#open.values())
           exchange.fail(thrown instanceof Error ? thrown : new Error(String(thrown)));
@@ -259,8 +259,8 @@ export class PipeSender {
     lane.setRef(this.#open.size > 0);
   }
 
-  /** One message to a listener of the original package, if there is one. */
-  async #tryOriginal(): Promise<'again' | 'absent'> {
+  /** One message to a listener of the original package, if there is one. `later`: one of ours is about to let us in. */
+  async #tryOriginal(): Promise<'again' | 'later' | 'absent'> {
     const [exchange] = this.#open.values();
     if (exchange === undefined || exchange.sentTo !== undefined) return 'absent';
     try {
@@ -270,6 +270,7 @@ export class PipeSender {
         ? exchangeWithOriginal(place, payload, signal)
         : exchangeAtAddress(place, payload, signal));
       if (result === 'absent') return 'absent';
+      if (result === 'ours') return 'later';
       if (result === 'done') exchange.succeed();
     } catch (thrown) {
       exchange.fail(thrown instanceof Error ? thrown : new Error(String(thrown)));

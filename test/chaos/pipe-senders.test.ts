@@ -8,6 +8,7 @@ import { Pipe } from '../../src/pipe/index.ts';
 import { pipeFolder } from '../integration/pipe-folder.ts';
 import { withoutFifos as skip } from '../integration/pipe-listening.ts';
 import { PipeProcess } from '../integration/pipe-process.ts';
+import { randomOf } from './random.ts';
 
 const RUNS = Number(process.env['ISTHMUS_CHAOS_RUNS'] ?? 4);
 const SEED = Number(process.env['ISTHMUS_CHAOS_SEED'] ?? Date.now() % 1_000_000);
@@ -17,17 +18,6 @@ const KILLS_EACH = 2;
 /** Every so many messages one is long, so that a kill can hit it half-way. */
 const LONG_EVERY = 10;
 const LONG_BYTES = 150_000;
-
-/** Numbers from 0 to 1, the same for the same seed (mulberry32). */
-function randomOf(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
 
 /** One of the eight: started again after each kill, until everything of its own is acknowledged. */
 class Sender {

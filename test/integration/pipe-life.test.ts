@@ -246,6 +246,25 @@ test('a listener that was killed leaves nothing that the next one cannot take ov
   assert.deepEqual(got, ['two']);
 });
 
+test('many who wait where a killed listener left its files do not keep the next listener out, nor each other', {
+  skip,
+}, async (t) => {
+  const { folder } = pipeFolder(t);
+  const killed = new PipeProcess({ role: 'listen', name: 'p', directory: folder });
+  await killed.until((event) => event.ready === true);
+  await killed.kill();
+  const senders = Array.from({ length: 8 }, () => new PipeSender('p', { directory: folder, maxAttempts: 0 }));
+  const sent = senders.map((sender, n) => sender.send(`${n}`));
+  // Long enough for each of them to have tried.
+  await new Promise((resolve) => setTimeout(resolve, 200));
+  const got: string[] = [];
+  await using next = new Pipe('p', (text) => void got.push(text), { directory: folder });
+  await next.listen();
+  await Promise.all(sent);
+  await Promise.all(senders.map((sender) => sender.close()));
+  assert.equal(got.length, 8);
+});
+
 test('when the listener is killed in the middle of a message, its sender is told that nobody knows', {
   skip,
 }, async (t) => {

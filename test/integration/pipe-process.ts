@@ -49,6 +49,10 @@ export class PipeProcess {
     await this.#exited;
   }
 
+  signal(signal: NodeJS.Signals): void {
+    this.#child.kill(signal);
+  }
+
   /** Returns when it is dead, without a turn of the event loop. */
   killNow(): void {
     this.#child.kill('SIGKILL');

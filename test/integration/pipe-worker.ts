@@ -28,7 +28,8 @@ async function listen({ name, directory, hangOn }: PipeWorkerOrder): Promise<voi
   const pipe = new Pipe(
     name,
     (text) => {
-      tell({ message: text });
+      // Short enough that the system takes it at once: what was told before a kill arrives.
+      tell({ message: text.slice(0, 64) });
       return hangOn !== undefined && text.startsWith(hangOn) ? new Promise(() => {}) : undefined;
     },
     { directory, daemon: false },
