@@ -131,8 +131,9 @@ export function addonLinkFlags(toolchain, folder, stripped) {
     ];
   }
   if (toolchain.platform === 'darwin') {
-    const kind = toolchain.isZig ? '-shared' : '-bundle';
-    return [kind, '-undefined', 'dynamic_lookup', ...strip];
+    // A library bears a name, which would be the path it was built at; a bundle, which zig cannot make, bears none.
+    const kind = toolchain.isZig ? ['-shared', '-Wl,-install_name,@rpath/isthmus.node'] : ['-bundle'];
+    return [...kind, '-undefined', 'dynamic_lookup', ...strip];
   }
   const own = toolchain.isZig ? [] : ['-static-libgcc', '-static-libstdc++'];
   return ['-shared', ...own, ...strip, ...systemLibraries(toolchain)];

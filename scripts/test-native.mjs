@@ -101,8 +101,8 @@ function runElsewhere(/** @type {string} */ target) {
   const program = join(folder, `stress-${target}${toolchain.platform === 'win32' ? '.exe' : ''}`);
   const common = COMMON.filter((flag) => flag !== '-pthread');
   const ours = [...systemFlags(toolchain), ...sources(), join(ROOT, 'native', 'test', 'stress.cc')];
-  // Whole in one file, so that it needs nothing of the other system's; a static glibc is not to be had.
-  const whole = toolchain.platform === 'win32' || target.endsWith('-musl') ? ['-static'] : [];
+  // Whole in one file, so that it needs nothing of the other system's; zig has no glibc for that.
+  const whole = toolchain.isZig && !target.endsWith('-musl') ? [] : ['-static'];
   const [compiler = '', ...fixed] = toolchain.command;
   const args = [...fixed, ...common, '-O2', ...ours, '-o', program, ...whole, ...systemLibraries(toolchain)];
   if (spawnSync(compiler, args, { stdio: 'inherit' }).status !== 0) return false;

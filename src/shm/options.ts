@@ -37,7 +37,7 @@ export interface ShmChannelOptions {
   readonly history?: number;
   /** The channel keeps one value: a receiver gets the newest, a late one gets it at once. Default false. Concerns the region. */
   readonly latest?: boolean;
-  /** Members of the process's group may open the channel too. Default false: this user alone. */
+  /** Members of the process's group may open the channel too. Default false: this user alone. Not on Windows and macOS. */
   readonly group?: boolean;
   /** How a receiver waits: `sleep`, `spin` (default: spins `spinMicros`, then sleeps) or `busy` (never sleeps). */
   readonly wait?: WaitMode;
@@ -105,7 +105,7 @@ export function resolveOptions(options: ShmChannelOptions): ResolvedOptions {
     evictAfterMs: integerOption('evictAfterMs', options.evictAfterMs, { default: 1000, min: 1, max: 3_600_000 }),
     history,
     latest,
-    group: booleanOption('group', options.group, false),
+    group: groupOption(options.group),
     wait: choiceOption('wait', options.wait, ['sleep', 'spin', 'busy'], 'spin'),
     spinMicros: integerOption('spinMicros', options.spinMicros, { default: 50, min: 1, max: 10_000 }),
     echo: booleanOption('echo', options.echo, false),
@@ -113,6 +113,15 @@ export function resolveOptions(options: ShmChannelOptions): ResolvedOptions {
     mustExist: booleanOption('mustExist', options.mustExist, false),
     anyPolicy: options.policy === undefined && options.latest === undefined,
   };
+}
+
+/** The folders of Windows and macOS that hold channels are the user's alone. */
+const HAS_GROUPS = process.platform !== 'win32' && process.platform !== 'darwin';
+
+function groupOption(value: unknown): boolean {
+  const group = booleanOption('group', value, false);
+  if (group && !HAS_GROUPS) throw invalidOption('group', group, `false on ${process.platform}`);
+  return group;
 }
 
 export function checkType(type: unknown): ChannelType {
