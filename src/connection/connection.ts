@@ -26,6 +26,11 @@ export interface ConnectionOwner {
   /** Everything written has gone to the system after a time of congestion. */
   drained(): void;
   /**
+   * Goodbye was said, by us or by the peer: nothing more is taken from it, and what is laid out from now on
+   * it will not look at. The wire may need some time to go. At most once, before `closed`.
+   */
+  ending?(error: IPCError): void;
+  /**
    * The connection is gone. `error` says why: what `close` or `destroy` was given, else `NETWORK_LOST`.
    * Called exactly once, last.
    */
@@ -144,6 +149,7 @@ export class Connection implements FrameSource {
     // A wire that is not read from would never learn that the peer has hung up.
     this.#wire.resume();
     this.#outflow.end(closeCodeOf(code), error.message);
+    this.#owner?.ending?.(this.#reason);
   }
 
   /** Ends at once; nothing more is written. */

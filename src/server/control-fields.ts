@@ -2,6 +2,7 @@
 
 import { errorFromWire, type IPCError, ipcError } from '../base/errors.ts';
 import { OUTBOX_POLICIES, type OutboxPolicy } from '../protocol/policies.ts';
+import { writeFields } from '../session/session.ts';
 
 export type Fields = Readonly<Record<string, unknown>>;
 
@@ -69,8 +70,13 @@ export function saidError({ code, message, details }: Fields): IPCError {
   return errorFromWire(text(code), text(message), known);
 }
 
+/** The payload of an ERROR. */
+export function errorFields({ code, message, details }: IPCError): Uint8Array {
+  return writeFields({ code, message, details: plainDetails(details) });
+}
+
 /** Details as JSON can carry them; what it cannot is left out rather than fail the report of a failure. */
-export function plainDetails(details: Readonly<Record<string, unknown>>): unknown {
+function plainDetails(details: Readonly<Record<string, unknown>>): unknown {
   try {
     return JSON.parse(JSON.stringify(details)) as unknown;
   } catch {

@@ -21,8 +21,8 @@ import type { SubscriberSettings } from './subscriber.ts';
 
 /** What the hub asks of the server around it. */
 export interface HubOutside extends Surroundings {
-  /** A peer is gone, and everything it held. */
-  left(peer: Peer, error: IPCError): void;
+  /** A peer is gone, and its wire with it. */
+  gone(peer: Peer, error: IPCError): void;
 }
 
 export class Hub {
@@ -130,14 +130,19 @@ export class Hub {
     if (event !== undefined) this.#announce([event]);
   }
 
-  left(peer: Peer, goodbye: boolean, error: IPCError): void {
+  /** The peer leaves, with everything it held; its wire may take longer. */
+  left(peer: Peer, goodbye: boolean): void {
     const { application } = peer;
     const { presence, will, subscribers, unanswered } = application.leave(peer, goodbye, this.context.now());
     for (const subscriber of subscribers) this.#ended(subscriber);
     for (const call of unanswered) call.lost();
     this.#announce(presence);
     if (will !== undefined) this.#sayWill(peer, will);
-    this.#outside.left(peer, error);
+  }
+
+  /** Its wire has gone as well. */
+  gone(peer: Peer, error: IPCError): void {
+    this.#outside.gone(peer, error);
   }
 
   channelNumber(application: ServerApplication, channelId: string): number {

@@ -142,14 +142,21 @@ export class LegacyPeer extends BasePeer implements LegacyReceiver, Owed {
   }
 
   wireClosed(cause: Error | undefined): void {
-    this.#closed = true;
-    this.#outflow.stop();
-    this.#flow?.forget(this);
     const error = this.#reason ?? ipcError('NETWORK_LOST', 'the connection was lost', { cause });
+    // An old client has no goodbye; closing its socket is the only way it leaves.
+    this.#leave(cause === undefined && this.#reason === undefined, error);
+    this.#outflow.stop();
+    this.#hub.gone(this, error);
+  }
+
+  /** Once: a client whose wire is slow to go is not there any more for anybody else. */
+  #leave(goodbye: boolean, error: IPCError): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#flow?.forget(this);
     const lost = ipcError('REMOTE_LOST', `connection ${this.id} has gone`, { cause: error });
     for (const call of [...this.#incoming.values()]) call.abandon(lost);
-    // An old client has no goodbye; closing its socket is the only way it leaves.
-    this.#hub.left(this, cause === undefined, error);
+    this.#hub.left(this, goodbye);
   }
 
   #message(message: LegacyMessage): void {
@@ -287,15 +294,15 @@ export class LegacyPeer extends BasePeer implements LegacyReceiver, Owed {
 
   override close(error: IPCError = ipcError('REMOTE_CLOSED', 'the server closed the connection')): void {
     if (this.#closed) return;
-    this.#closed = true;
     this.#reason = error;
+    this.#leave(false, error);
     this.#wire.resume();
     this.#outflow.end(1000, '');
   }
 
   destroy(error: IPCError): void {
-    this.#closed = true;
     this.#reason ??= error;
+    this.#leave(false, error);
     this.#outflow.stop();
     this.#wire.destroy();
   }

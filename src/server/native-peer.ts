@@ -7,9 +7,9 @@ import type { Frame } from '../protocol/codec.ts';
 import { CreditKind, FrameFlag, FrameType, frameTypeName } from '../protocol/frame-types.ts';
 import type { Message } from '../protocol/messages.ts';
 import { encodePayload } from '../protocol/payload.ts';
-import { CREDIT_OVERHEAD_BYTES, readFields, writeFields } from '../session/session.ts';
+import { CREDIT_OVERHEAD_BYTES, readFields } from '../session/session.ts';
 import { type Binding, Bindings } from './binding.ts';
-import { plainDetails, saidError } from './control-fields.ts';
+import { errorFields, saidError } from './control-fields.ts';
 import type { Context } from './context.ts';
 import type { Hub } from './hub.ts';
 import { ServerMessage } from './message.ts';
@@ -23,6 +23,7 @@ import type {
 } from './model.ts';
 import { Operations } from './operations.ts';
 import type { OutgoingCall } from './outgoing-call.ts';
+import { OutgoingCalls } from './outgoing-calls.ts';
 import { BasePeer, type PeerFacts } from './peer.ts';
 import type { Deliverable } from './deliverable.ts';
 import { askPeer } from './peer-request.ts';
@@ -36,9 +37,8 @@ export class NativePeer extends BasePeer implements ConnectionOwner, NativePubli
   readonly #bindings: Bindings;
   readonly #operations: Operations;
   readonly #incoming = new Map<number, IncomingCall>();
-  readonly #outgoing = new Map<number, OutgoingCall>();
+  readonly #outgoing: OutgoingCalls;
   readonly #names: ToldNames;
-  #nextId = 0;
   #saidGoodbye = false;
   #closed = false;
   #paused = false;
@@ -52,6 +52,7 @@ export class NativePeer extends BasePeer implements ConnectionOwner, NativePubli
     this.#bindings = new Bindings(this, hub.context.settings.limits.publishWindowBytes);
     this.#operations = new Operations(this, hub);
     this.#names = new ToldNames(connection.session, connection.writer);
+    this.#outgoing = new OutgoingCalls((call) => hub.requests.unwatch(call));
   }
 
   get lastActivity(): number {
@@ -78,7 +79,7 @@ export class NativePeer extends BasePeer implements ConnectionOwner, NativePubli
   tick(now: number): void {
     const result = this.#connection.session.tick(now);
     if (result === 'pinged') this.#connection.touch();
-    else if (result === 'dead')
+    if (result === 'dead')
       this.close(ipcError('PEER_SILENT', 'nothing was heard from the client for three heartbeats'));
   }
 
@@ -112,13 +113,24 @@ export class NativePeer extends BasePeer implements ConnectionOwner, NativePubli
     this.#connection.release();
   }
 
+  ending(error: IPCError): void {
+    this.#leave(error);
+  }
+
   closed(error: IPCError): void {
+    this.#leave(error);
+    this.#hub.gone(this, error);
+  }
+
+  /** Once: a client whose wire is slow to go is not there any more for anybody else. */
+  #leave(error: IPCError): void {
+    if (this.#closed) return;
     this.#closed = true;
     this.#bindings.end();
     const lost = ipcError('REMOTE_LOST', `connection ${this.id} has gone: ${error.message}`, { cause: error });
     for (const call of [...this.#incoming.values()]) call.abandon(lost);
-    for (const call of [...this.#outgoing.values()]) this.#settle(call)?.fail(lost);
-    this.#hub.left(this, this.#saidGoodbye, error);
+    this.#outgoing.failAll(lost);
+    this.#hub.left(this, this.#saidGoodbye);
   }
 
   // --- What arrives
@@ -135,7 +147,7 @@ export class NativePeer extends BasePeer implements ConnectionOwner, NativePubli
         this.#granted(frame);
         break;
       case FrameType.RESPONSE:
-        this.#outgoingEnded(frame.id)?.response(frame);
+        this.#outgoing.take(frame.id)?.response(frame);
         break;
       case FrameType.NOTIFICATION:
         this.#hub.requests.notified(this.#message('notification', frame, now, 0), now);
@@ -150,7 +162,7 @@ export class NativePeer extends BasePeer implements ConnectionOwner, NativePubli
         this.#outgoing.get(frame.id)?.streamData(frame);
         break;
       case FrameType.STREAM_END:
-        this.#outgoingEnded(frame.id)?.streamEnd();
+        this.#outgoing.take(frame.id)?.streamEnd();
         break;
       case FrameType.SUBSCRIBE:
       case FrameType.UNSUBSCRIBE:
@@ -239,7 +251,7 @@ export class NativePeer extends BasePeer implements ConnectionOwner, NativePubli
   #failed(frame: Frame): void {
     // Read first: what cannot be read ends the connection, and with it the call, which must still be known.
     const error = saidError(readFields(frame));
-    this.#outgoingEnded(frame.id)?.fail(error);
+    this.#outgoing.take(frame.id)?.fail(error);
   }
 
   #cancelled(id: number): void {
@@ -258,6 +270,7 @@ export class NativePeer extends BasePeer implements ConnectionOwner, NativePubli
   // --- What goes out
 
   send(type: number, id: number, channel: number, value: number, payload?: Uint8Array, content = 0, flags = 0): void {
+    if (this.#closed) return;
     this.#context.stats.messagesOut += 1;
     this.#connection.writer.frame(type, flags, content, id, channel, value, payload);
     this.#connection.touch();
@@ -300,23 +313,18 @@ export class NativePeer extends BasePeer implements ConnectionOwner, NativePubli
   ): void {
     this.#checkOpen();
     this.checkBacklog();
-    do this.#nextId = this.#nextId === 0xffffffff ? 1 : this.#nextId + 1;
-    while (this.#outgoing.has(this.#nextId));
-    call.id = this.#nextId;
-    this.#outgoing.set(call.id, call);
+    this.#outgoing.add(call);
     const number = this.#hub.channelNumber(this.application, channelId);
     this.declareOnce(number, channelId);
     this.send(FrameType.REQUEST, call.id, number, timeoutMs, bytes, content, stream ? FrameFlag.STREAM : 0);
   }
 
   cancelCall(call: OutgoingCall): void {
-    if (this.#settle(call) !== undefined && !this.#closed) this.send(FrameType.CANCEL, call.id, 0, 0);
+    if (this.#outgoing.take(call.id) !== undefined) this.send(FrameType.CANCEL, call.id, 0, 0);
   }
 
   grantStream(call: OutgoingCall, bytes: number): void {
-    if (!this.#closed) {
-      this.send(FrameType.CREDIT, call.id, 0, bytes, undefined, CreditKind.STREAM, FrameFlag.OWN_ID);
-    }
+    this.send(FrameType.CREDIT, call.id, 0, bytes, undefined, CreditKind.STREAM, FrameFlag.OWN_ID);
   }
 
   override close(error: IPCError = ipcError('REMOTE_CLOSED', 'the server closed the connection')): void {
@@ -329,20 +337,20 @@ export class NativePeer extends BasePeer implements ConnectionOwner, NativePubli
   }
 
   override respond(request: IncomingMessage, content: number, bytes: Uint8Array): void {
-    if (!this.#closed) this.send(FrameType.RESPONSE, request.wireId as number, 0, 0, bytes, content);
+    this.send(FrameType.RESPONSE, request.wireId as number, 0, 0, bytes, content);
   }
 
   override fail(request: IncomingMessage, error: IPCError): void {
     this.#context.stats.errors += 1;
-    if (!this.#closed) this.sendError(request.wireId as number, 0, error);
+    this.sendError(request.wireId as number, 0, error);
   }
 
   override streamData(request: IncomingMessage, content: number, bytes: Uint8Array): void {
-    if (!this.#closed) this.send(FrameType.STREAM_DATA, request.wireId as number, 0, 0, bytes, content);
+    this.send(FrameType.STREAM_DATA, request.wireId as number, 0, 0, bytes, content);
   }
 
   override streamEnd(request: IncomingMessage): void {
-    if (!this.#closed) this.send(FrameType.STREAM_END, request.wireId as number, 0, 0);
+    this.send(FrameType.STREAM_END, request.wireId as number, 0, 0);
   }
 
   override track(request: IncomingMessage, call: IncomingCall): void {
@@ -371,24 +379,10 @@ export class NativePeer extends BasePeer implements ConnectionOwner, NativePubli
   }
 
   sendError(id: number, channel: number, error: IPCError): void {
-    const { code, message, details } = error;
-    this.send(FrameType.ERROR, id, channel, 0, writeFields({ code, message, details: plainDetails(details) }));
-  }
-
-  #outgoingEnded(id: number): OutgoingCall | undefined {
-    const call = this.#outgoing.get(id);
-    return call === undefined ? undefined : this.#settle(call);
-  }
-
-  #settle(call: OutgoingCall): OutgoingCall | undefined {
-    if (!this.#outgoing.delete(call.id)) return undefined;
-    this.#hub.requests.unwatch(call);
-    return call;
+    this.send(FrameType.ERROR, id, channel, 0, errorFields(error));
   }
 
   #checkOpen(): void {
-    if (this.#closed || this.#connection.session.state === 'closed') {
-      throw ipcError('USAGE_CLOSED', `connection ${this.id} is closed`);
-    }
+    if (this.#closed) throw ipcError('USAGE_CLOSED', `connection ${this.id} is closed`);
   }
 }

@@ -52,7 +52,7 @@ function atWork(): { hub: Hub; app: ServerApplication; subscribe(filter: string)
   const hub = new Hub(serverSettings({ port: 0 }), {
     clock: () => 0,
     keepTime: () => undefined,
-    left: () => undefined,
+    gone: () => undefined,
     report: (error) => assert.ifError(error),
   });
   const app = hub.context.applications.createApplication('test');

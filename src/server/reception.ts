@@ -100,6 +100,11 @@ class NativeReception implements ConnectionOwner {
 
   drained(): void {}
 
+  /** Nobody comes in whose time ran out while his credentials were looked at. */
+  ending(): void {
+    this.#gone = true;
+  }
+
   closed(): void {
     this.#gone = true;
     this.#guest.leave();
@@ -120,13 +125,14 @@ class NativeReception implements ConnectionOwner {
         facts,
         hello.streamWindowBytes ?? hub.context.settings.limits.streamWindowBytes,
       );
+      // First, so that whatever ends the connection from here on finds who is to leave.
+      connection.handOver(peer);
       join(this.#desk, peer, () => hub.joined(peer, hello.will));
       this.#guest.leave();
       connection.admitted();
       clearTimeout(this.#timer);
       connection.session.become('open');
       peer.send(FrameType.WELCOME, 0, 0, PROTOCOL_VERSION, writeFields(this.#welcomeFields(facts)));
-      connection.handOver(peer);
       this.#desk.announce(peer);
       connection.release();
     } catch (thrown) {

@@ -78,7 +78,7 @@ export class IPCServer extends EventEmitter<ServerEvents> {
     this.#hub = new Hub(this.#settings, {
       clock,
       keepTime: () => this.#keepTime(),
-      left: (peer, error) => this.#left(peer as NativePeer | LegacyPeer, error),
+      gone: (peer, error) => this.#gone(peer as NativePeer | LegacyPeer, error),
       report: (error, peer) => this.#report(error, peer),
     });
     const connectionOptions: ConnectionOptions = {
@@ -307,7 +307,7 @@ export class IPCServer extends EventEmitter<ServerEvents> {
     }
   }
 
-  #left(peer: NativePeer | LegacyPeer, error: IPCError): void {
+  #gone(peer: NativePeer | LegacyPeer, error: IPCError): void {
     if (!this.#peers.delete(peer)) return;
     this.#places -= 1;
     this.#hub.context.stats.bytesInBefore += peer.bytesIn;

@@ -51,6 +51,7 @@ abstract class OutboxSubscriber implements Subscriber {
 
   /** Gives the message on or keeps it. True when the publishers of its channel must pause. */
   offer(publication: Publication): boolean {
+    if (this.#ended) return false;
     if (this.#outbox.idle && this.ready()) {
       this.write(publication);
       return false;
@@ -100,7 +101,6 @@ abstract class OutboxSubscriber implements Subscriber {
   protected abstract writeLost(count: number): void;
 
   #wait(publication: Publication): boolean {
-    if (this.#ended) return false;
     const { connection } = this;
     const before = this.#outbox.bytes;
     const offered = this.#outbox.offer(publication, connection.outboxRoomBytes);

@@ -10,3 +10,9 @@ export function randomOf(seed: number): () => number {
     return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
   };
 }
+
+/** The seed of this run: that of `ISTHMUS_CHAOS_SEED`, else a new one. Titles of tests name it. */
+export const SEED = Number(process.env['ISTHMUS_CHAOS_SEED'] ?? Date.now() % 1_000_000);
+
+/** How many processes each of the broker's tests kills: more in the long run. */
+export const KILLS = Number(process.env['ISTHMUS_KILLS'] ?? 5);

@@ -13,7 +13,7 @@ import { test } from 'node:test';
 import { FrameType } from '../../src/protocol/frame-types.ts';
 import { IPCServer } from '../../src/server/index.ts';
 import { bodyOf, framed as oldFrame, HELLO } from '../interop/old-wire.ts';
-import { atWork } from '../support/broker-at-work.ts';
+import { atWork, deferred, withCode } from '../support/broker-at-work.ts';
 import { declare, frame, hello, json, RawNative } from '../support/raw-native.ts';
 
 const subscribe = frame({ type: FrameType.SUBSCRIBE, id: 1, payload: json({ pattern: 'news' }) });
@@ -75,9 +75,11 @@ for (const [title, bytes] of Object.entries(HANGING)) {
   test(`a stream that ${title} is ended when the time for the handshake is over`, async (t) => {
     const work = await atWork(t, 'unix', { handshakeTimeoutMs: 50 });
     const socket = connect(work.address as NetConnectOpts);
+    // Bytes that the server has not read when it ends the stream make it an abrupt end.
+    socket.on('error', () => undefined);
     socket.resume();
     socket.write(bytes);
-    await once(socket, 'close');
+    await new Promise((resolve) => socket.once('close', resolve));
   });
 
   test(`a stream that ${title} does not keep the server from stopping`, async () => {
@@ -111,9 +113,10 @@ test('a TLS greeting that never ends is ended in time, and does not keep the ser
   const quick = new IPCServer({ host: '127.0.0.1', port: 0, tls, handshakeTimeoutMs: 50 });
   await quick.start();
   const slow = connect(quick.port, '127.0.0.1');
+  slow.on('error', () => undefined);
   slow.resume();
   slow.write(greeting);
-  await once(slow, 'close');
+  await new Promise((resolve) => slow.once('close', resolve));
   await quick.stop();
   const patient = new IPCServer({ host: '127.0.0.1', port: 0, tls, handshakeTimeoutMs: 600_000 });
   await patient.start();
@@ -123,6 +126,41 @@ test('a TLS greeting that never ends is ended in time, and does not keep the ser
   socket.write(greeting);
   await patient.stop();
   socket.destroy();
+});
+
+test('who has said goodbye is gone for the others at once, though its socket stays', async (t) => {
+  const work = await atWork(t, 'unix', { handshakeTimeoutMs: 600_000 });
+  const other = await work.client();
+  const raw = await RawNative.join(
+    work,
+    subscribe,
+    frame({ type: FrameType.SERVE, id: 2, payload: json({ channel: 'work' }) }),
+  );
+  t.after(() => raw.close());
+  await raw.next(FrameType.OK);
+  await raw.next(FrameType.OK);
+  const asked = other.call('work', 'taken before');
+  await raw.next(FrameType.REQUEST);
+  raw.send(frame({ type: FrameType.GOODBYE }));
+  await assert.rejects(asked, withCode('REMOTE_LOST'));
+  await assert.rejects(other.call('work', 'asked after'), withCode('REMOTE_NO_HANDLER'));
+  assert.equal(await other.publishConfirmed('news', 'nobody hears it'), 0);
+  assert.equal(work.app.presence.size, 1);
+  assert.equal(work.server.broadcastToApplication('test', { channelId: 'a', payload: 'for who is there' }), 1);
+  // Its place is taken as long as its socket is.
+  assert.equal(work.server.getStats().totalConnections, 2);
+});
+
+test('credentials that are accepted when the time for the handshake is over let nobody in', async (t) => {
+  const accepted = deferred<boolean>();
+  const work = await atWork(t, 'unix', { authenticate: () => accepted.promise, handshakeTimeoutMs: 50 });
+  const raw = await RawNative.open(work.address as NetConnectOpts, hello());
+  t.after(() => raw.close());
+  assert.equal(await raw.goodbye(), 'PEER_HANDSHAKE_TIMEOUT');
+  accepted.resolve(true);
+  await work.client();
+  assert.equal(work.server.getStats().totalConnections, 1);
+  assert.equal(work.app.presence.size, 1);
 });
 
 test('a client that answers the server’s goodbye with silence does not hold up stop', async () => {

@@ -187,7 +187,8 @@ test('an old client that does not read for three heartbeats is gone, and its cha
   const wire = await old();
   wire.send(subscribe('news'));
   wire.send(ping('p'));
-  assert.equal((await wire.next())['reply_to'], 'p');
+  // A machine that is busy may let a heartbeat come first.
+  while ((await wire.next())['reply_to'] !== 'p');
   wire.socket.pause();
   const left = once(server, 'disconnection') as Promise<[ServerConnection, IPCError]>;
   const channel = app.createChannel('news');
