@@ -3,13 +3,15 @@
 // takes longer than everything else in an exchange, so who expects an answer looks for it a moment before it
 // goes to sleep. What the short way does not do is left to the sockets over the same descriptors.
 
+import type { PipeNative } from '../native/pipe-native.ts';
 import { native } from './fifo.ts';
 
 /** How long one look lasts. */
 const LOOK_MICROS = 50;
-/** After so many looks that found nothing, only one in so many is taken: the other side is slow, or busy. */
-const VAIN_LOOKS = 4;
-const RARE_LOOK = 32;
+/** One that lasted so long was interrupted: the processors are wanted, and who sleeps is served before who looks. */
+const INTERRUPTED_MS = 0.2;
+/** Each look in vain doubles the number of answers that are then waited for asleep, up to this; each good one halves it. */
+const MOST_SKIPPED = 1023;
 /** One turn of the event loop looks so long altogether: timers, signals and other lanes have their turn too. */
 const TURN_MS = 1;
 const SLAB_BYTES = 64 * 1024;
@@ -18,8 +20,7 @@ const MIN_ROOM_BYTES = 4 * 1024;
 let turnEnd: number | undefined;
 
 /** Whether this turn of the event loop has time for another look. */
-function hasTime(): boolean {
-  const now = performance.now();
+function hasTime(now: number): boolean {
   if (turnEnd === undefined) {
     turnEnd = now + TURN_MS;
     setImmediate(() => (turnEnd = undefined));
@@ -30,12 +31,18 @@ function hasTime(): boolean {
 export class LaneShortcut {
   readonly #readFd: number;
   readonly #writeFd: number;
-  readonly #native = native();
+  readonly #native: Pick<PipeNative, 'hasReaders' | 'readNow' | 'writeNow'>;
   #slab: Buffer = Buffer.alloc(0);
   #used = 0;
-  #vain = 0;
+  #toSkip = 0;
+  #skipsLeft = 0;
 
-  constructor(readFd: number, writeFd: number) {
+  constructor(
+    readFd: number,
+    writeFd: number,
+    calls: Pick<PipeNative, 'hasReaders' | 'readNow' | 'writeNow'> = native(),
+  ) {
+    this.#native = calls;
     this.#readFd = readFd;
     this.#writeFd = writeFd;
   }
@@ -54,19 +61,25 @@ export class LaneShortcut {
 
   /** What comes within a moment, if anything does. The end of the file is left to the socket, too. */
   look(): Buffer | undefined {
-    if (this.#vain >= VAIN_LOOKS && this.#vain++ % RARE_LOOK !== 0) return undefined;
-    if (!hasTime()) return undefined;
+    if (this.#skipsLeft > 0) {
+      this.#skipsLeft -= 1;
+      return undefined;
+    }
+    const start = performance.now();
+    if (!hasTime(start)) return undefined;
     if (this.#slab.length - this.#used < MIN_ROOM_BYTES) {
       this.#slab = Buffer.allocUnsafeSlow(SLAB_BYTES);
       this.#used = 0;
     }
     const room = this.#slab.subarray(this.#used);
     const count = this.#native.readNow(this.#readFd, room, LOOK_MICROS);
-    if (count <= 0) {
-      if (this.#vain < VAIN_LOOKS) this.#vain++;
-      return undefined;
+    if (count <= 0 || performance.now() - start > INTERRUPTED_MS) {
+      this.#toSkip = Math.min(this.#toSkip * 2 + 1, MOST_SKIPPED);
+      this.#skipsLeft = this.#toSkip;
+    } else {
+      this.#toSkip >>= 1;
     }
-    this.#vain = 0;
+    if (count <= 0) return undefined;
     this.#used += count;
     return room.subarray(0, count);
   }
