@@ -9,7 +9,7 @@ import { WaitingQueue } from './waiting.ts';
 
 /** A thread that waits for room looks this often whether a receiver died with the ring full, in ms. */
 const SLICE_MS = 20;
-const SPIN_MICROS = 20;
+const SPIN_MICROS = 50;
 const SLAB_BYTES = 128 * 1024;
 const HEADER_BYTES = 16;
 /** Larger messages are not copied into the slab of a batch but go by themselves. */
