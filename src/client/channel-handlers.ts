@@ -6,10 +6,15 @@ import type { ClientCore } from './core.ts';
 import type { Disposer } from './listeners.ts';
 import type { MessageHandler, Subscription } from './subscription.ts';
 
+interface Entry {
+  readonly stop: Disposer;
+  readonly subscription: Promise<Subscription>;
+}
+
 export class ChannelHandlers {
   readonly #core: ClientCore;
   readonly #subscribe: (channel: string, handler: MessageHandler) => Promise<Subscription>;
-  readonly #entries = new Map<string, { readonly stop: Disposer; readonly subscription: Subscription }[]>();
+  readonly #entries = new Map<string, Set<Entry>>();
 
   constructor(core: ClientCore, subscribe: (channel: string, handler: MessageHandler) => Promise<Subscription>) {
     this.#core = core;
@@ -19,17 +24,33 @@ export class ChannelHandlers {
   async create(channel: string, handler: MessageHandler): Promise<void> {
     checkChannelName(channel);
     functionOption('handler', handler);
-    const subscription = await this.#subscribe(channel, handler);
     const stop = this.#core.addNotificationListener(channel, handler);
-    const entries = this.#entries.get(channel) ?? [];
-    entries.push({ stop, subscription });
-    this.#entries.set(channel, entries);
+    const entry = { stop, subscription: this.#subscribe(channel, handler) };
+    const entries = this.#entries.get(channel) ?? new Set();
+    this.#entries.set(channel, entries.add(entry));
+    try {
+      await entry.subscription;
+    } catch (thrown) {
+      stop();
+      entries.delete(entry);
+      throw thrown;
+    }
   }
 
+  /** Those that are still being made, too. */
   async remove(channel: string): Promise<void> {
-    const entries = this.#entries.get(channel) ?? [];
+    checkChannelName(channel);
+    const entries = [...(this.#entries.get(channel) ?? [])];
     this.#entries.delete(channel);
     for (const entry of entries) entry.stop();
-    await Promise.all(entries.map((entry) => entry.subscription.unsubscribe()));
+    // One that was refused has told its caller.
+    await Promise.all(
+      entries.map(({ subscription }) =>
+        subscription.then(
+          (made) => made.unsubscribe(),
+          () => {},
+        ),
+      ),
+    );
   }
 }

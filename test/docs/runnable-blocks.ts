@@ -91,7 +91,7 @@ export class UserProject {
     writeFileSync(source, block.text);
     if (block.language === 'sh') return this.#spawn(block, 'bash', ['-euo', 'pipefail', source]);
     if (block.language === 'js') return this.#spawn(block, process.execPath, [source]);
-    const flags = ['--module', 'nodenext', '--target', 'es2023', '--strict', '--types', 'node', '--skipLibCheck'];
+    const flags = ['--module', 'nodenext', '--target', 'es2023', '--strict', '--types', 'node'];
     this.#spawn(block, join(this.#root, 'node_modules', '.bin', 'tsc'), [...flags, source]);
     return this.#spawn(block, process.execPath, [source.replace(/\.ts$/, '.js')]);
   }
