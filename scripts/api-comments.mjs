@@ -2,6 +2,7 @@
 // member of a class or an interface. An editor shows nothing else to who uses the package.
 
 import ts from 'typescript';
+import { readProgram } from './option-tables.mjs';
 
 /** Members whose name says all, wherever they stand. */
 const KNOWN_BY_NAME = /^(?:__@|name$|prototype$|constructor$)/;
@@ -43,15 +44,7 @@ function silentMembers(/** @type {ts.Symbol} */ symbol, /** @type {ts.TypeChecke
  * @param {readonly string[]} entries
  * @returns {string[]}
  */
-export function silentExports(entries) {
-  const program = ts.createProgram([...entries], {
-    module: ts.ModuleKind.NodeNext,
-    target: ts.ScriptTarget.ES2023,
-    strict: true,
-    noEmit: true,
-    allowImportingTsExtensions: true,
-    types: ['node'],
-  });
+export function silentExports(entries, program = readProgram(entries)) {
   const checker = program.getTypeChecker();
   /** @type {Set<string>} */
   const faults = new Set();

@@ -1,13 +1,14 @@
 // Documents against code: docs/errors.md against the table of error codes, docs/options.md against the options
-// that the entries export, and every relative link against the files and headings that exist. `--write` brings
+// that the entries export, what they export against its comments, and every relative link against the files and headings that exist. `--write` brings
 // the rows of both documents up to date.
 
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join, posix } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { silentExports } from './api-comments.mjs';
 import { errorTableFaults, rewriteErrorTable } from './error-table.mjs';
 import { ENTRIES } from './layers.mjs';
-import { optionFaults, readOptions, rewriteOptions } from './option-tables.mjs';
+import { optionFaults, readOptions, readProgram, rewriteOptions } from './option-tables.mjs';
 import { filesBelow, ROOT } from './project.mjs';
 
 /** The anchors that a page makes of its headings and of its own <a id>. */
@@ -82,8 +83,11 @@ function documentFaults(
 
 async function main() {
   const codes = await readErrorCodes();
-  const entries = Object.values(ENTRIES).map((entry) => join(ROOT, entry));
-  const { tables: options, hidden } = readOptions(entries.filter((entry) => existsSync(entry)));
+  const entries = Object.values(ENTRIES)
+    .map((entry) => join(ROOT, entry))
+    .filter((entry) => existsSync(entry));
+  const program = readProgram(entries);
+  const { tables: options, hidden } = readOptions(entries, program);
   const faults = [
     ...documentFaults(
       'docs/errors.md',
@@ -98,6 +102,7 @@ async function main() {
       OPTIONS_INTRO,
     ),
     ...hidden.map((name) => `${name}: exported options refer to it, and no entry exports it`),
+    ...silentExports(entries, program).map((name) => `${name}: exported without a comment`),
     ...linkFaults(ROOT),
   ];
   for (const fault of faults) console.log(fault);

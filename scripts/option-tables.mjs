@@ -59,14 +59,9 @@ function referredTo(/** @type {ts.Symbol} */ symbol, /** @type {ts.TypeChecker} 
   return names;
 }
 
-/**
- * The tables of every option type that the entries export, in the order of their names, and the option types
- * that those are made of without being exported: a user could not name them.
- * @param {readonly string[]} entries paths of source files
- * @returns {{ tables: OptionTables, hidden: readonly string[] }}
- */
-export function readOptions(entries) {
-  const program = ts.createProgram([...entries], {
+/** The sources behind the entries, as the compiler sees them. */
+export function readProgram(/** @type {readonly string[]} */ entries) {
+  return ts.createProgram([...entries], {
     module: ts.ModuleKind.NodeNext,
     target: ts.ScriptTarget.ES2023,
     types: ['node'],
@@ -75,6 +70,15 @@ export function readOptions(entries) {
     noEmit: true,
     skipLibCheck: true,
   });
+}
+
+/**
+ * The tables of every option type that the entries export, in the order of their names, and the option types
+ * that those are made of without being exported: a user could not name them.
+ * @param {readonly string[]} entries paths of source files
+ * @returns {{ tables: OptionTables, hidden: readonly string[] }}
+ */
+export function readOptions(entries, program = readProgram(entries)) {
   const checker = program.getTypeChecker();
   /** @type {Map<string, OptionRow[]>} */
   const tables = new Map();

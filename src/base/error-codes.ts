@@ -20,6 +20,7 @@ export interface ErrorCodeEntry {
   readonly meaning: string;
 }
 
+/** Every code: its meaning, whether a retry can help, and the class of its errors. */
 export const ERROR_CODES = {
   USAGE_INVALID_OPTION: { kind: 'plain', retry: false, meaning: 'an option or argument is out of its range' },
   USAGE_INVALID_NAME: { kind: 'plain', retry: false, meaning: 'an application, channel or pattern name is malformed' },

@@ -22,6 +22,7 @@ export class IPCError extends Error {
   override readonly name: string = 'IPCError';
   /** Stable; see docs/errors.md. */
   readonly code: ErrorCode;
+  /** Machine-readable facts: what was wrong, what was expected, where. */
   readonly details: Readonly<Record<string, unknown>>;
 
   constructor(code: ErrorCode, message: string, options: IPCErrorOptions = {}) {

@@ -3,6 +3,7 @@
 import { booleanOption, integerOption, knownOptions } from '../base/options.ts';
 import { type ChannelOptions, channelSettings, type ChannelSettings } from './channel-options.ts';
 
+/** Options of an application. */
 export interface ApplicationOptions {
   /** How many channels may exist, 1 to 10,000,000. Default 100,000. Beyond it, `LIMIT_CHANNELS`. */
   readonly channelsMax?: number;

@@ -63,13 +63,17 @@ export interface Departure<B extends BrokerTypes> {
  * ```
  */
 export class Application<B extends BrokerTypes> {
+  /** The name that clients join by. */
   readonly appId: string;
   /** Milliseconds since the epoch. */
   readonly createdAt: number;
+  /** What its messages pass; `use` adds to it. */
   readonly middleware: MiddlewareStack<B['message'], B['context']>;
+  /** Its options, with every default in place. */
   readonly settings: ApplicationSettings;
   /** Who is here, and in which channels. */
   readonly presence = new Presence<B['connection'], Will<B['publication']>>();
+  /** The last values that its channels keep. */
   readonly retained: RetainedValues<Channel<B>, B['publication']>;
 
   readonly #channels: ChannelTable<B>;
@@ -138,6 +142,7 @@ export class Application<B extends BrokerTypes> {
     return channel;
   }
 
+  /** The channel, where it exists: nothing is made. */
   getChannel(channelId: string): Channel<B> | undefined {
     return this.#channels.get(channelId);
   }
@@ -160,6 +165,7 @@ export class Application<B extends BrokerTypes> {
     return true;
   }
 
+  /** Notes that something was done here just now. */
   updateActivity(now: number = this.#owner.outlet.now()): void {
     this.#lastActivity = now;
   }
@@ -175,10 +181,12 @@ export class Application<B extends BrokerTypes> {
     return this.presence.size;
   }
 
+  /** How many channels there are. */
   get channelCount(): number {
     return this.#channels.size;
   }
 
+  /** How many subscriptions there are, to channels and patterns. */
   get subscriptionCount(): number {
     return this.#subscriptions.size;
   }

@@ -3,6 +3,7 @@
 import { booleanOption, choiceOption, integerOption, knownOptions } from '../base/options.ts';
 import { OUTBOX_POLICIES, type OutboxPolicy } from '../protocol/policies.ts';
 
+/** Options of a channel. */
 export interface ChannelOptions {
   /**
    * What happens when a subscriber reads slower than the channel speaks and its outbox is full: `'block'`

@@ -78,7 +78,9 @@ export interface ChannelInit<B extends BrokerTypes> {
  * ```
  */
 export class Channel<B extends BrokerTypes> {
+  /** Its name. */
   readonly channelId: string;
+  /** The application that it belongs to. */
   readonly appId: string;
   /** Unique among the living channels of one server, 1 to 2^32-1. */
   readonly number: number;
@@ -86,6 +88,7 @@ export class Channel<B extends BrokerTypes> {
   readonly createdAt: number;
   /** The connections that serve this channel's requests. */
   readonly workers = new WorkGroup<B['connection'], B['request']>();
+  /** What its messages pass; `use` adds to it. */
   readonly middleware: MiddlewareStack<B['message'], B['context']>;
   readonly #audience: Audience<B['subscriber']>;
   readonly #owner: ChannelOwner<B>;
@@ -114,6 +117,7 @@ export class Channel<B extends BrokerTypes> {
     this.#owner = init.owner;
   }
 
+  /** Its options, with every default in place. */
   get settings(): ChannelSettings {
     return this.#settings;
   }
@@ -148,6 +152,7 @@ export class Channel<B extends BrokerTypes> {
     return this.#owner.subscribeTo(this.channelId, subscriber, now);
   }
 
+  /** Ends a subscription to exactly this name. */
   removeSubscriber(subscriber: B['subscriber'], now: number = this.#owner.outlet.now()): Unsubscribed<B> {
     if (!this.#audience.direct.has(subscriber)) return { removed: false, presence: undefined };
     return this.#owner.unsubscribe(subscriber, now);
@@ -165,6 +170,7 @@ export class Channel<B extends BrokerTypes> {
     return this;
   }
 
+  /** The handler of this kind of message, if there is one. */
   getHandler(type: MessageType): Handler<B> | undefined {
     return this.#handlers[type];
   }

@@ -22,10 +22,12 @@ export class BaseClient implements AsyncDisposable {
     this.core = new ClientCore(settings, platform);
   }
 
+  /** The application that it joins. */
   get appId(): string {
     return this.core.appId;
   }
 
+  /** Whether there is a connection now. */
   get connected(): boolean {
     return this.core.live !== undefined;
   }
@@ -35,6 +37,7 @@ export class BaseClient implements AsyncDisposable {
     return this.core.live?.welcome.connectionId ?? null;
   }
 
+  /** The same as `connected`. */
   isConnected(): boolean {
     return this.connected;
   }
@@ -79,14 +82,17 @@ export class BaseClient implements AsyncDisposable {
     return listeners.add(listener);
   }
 
+  /** Calls the listener when it is online; the same as `on('connected', …)`. */
   onConnected(listener: (...args: ClientEvents['connected']) => void): Disposer {
     return this.on('connected', listener);
   }
 
+  /** Calls the listener when it is not online any more; the same as `on('disconnected', …)`. */
   onDisconnected(listener: (...args: ClientEvents['disconnected']) => void): Disposer {
     return this.on('disconnected', listener);
   }
 
+  /** Calls the listener with what nobody awaits; without one it is a process warning. The same as `on('error', …)`. */
   onError(listener: (...args: ClientEvents['error']) => void): Disposer {
     return this.on('error', listener);
   }
@@ -124,6 +130,7 @@ export class BaseClient implements AsyncDisposable {
     }
   }
 
+  /** What it is and does at this moment. */
   getConnectionInfo(): ConnectionInfo {
     return connectionInfo(this.core);
   }

@@ -5,18 +5,27 @@ import { showAddress } from './address.ts';
 import type { ClientCore } from './core.ts';
 import type { ClientState } from './lifecycle.ts';
 
+/** What `healthCheck` found. */
 export interface Health {
+  /** Whether the server answered. */
   readonly healthy: boolean;
+  /** Whether there is a connection. */
   readonly connected: boolean;
   /** To the server and back; null when it did not answer. */
   readonly latencyMs: number | null;
+  /** Why it is not healthy; null when it is. */
   readonly error: IPCError | null;
 }
 
+/** What `getConnectionInfo` gives: a copy of the present state. */
 export interface ConnectionInfo {
+  /** The application that it belongs to. */
   readonly appId: string;
+  /** Where the client is between connecting and closing. */
   readonly state: ClientState;
+  /** Whether it is online. */
   readonly connected: boolean;
+  /** Given by the server for the present connection; null while offline. */
   readonly connectionId: string | null;
   /** The server's address, as a URL. */
   readonly address: string;
@@ -24,6 +33,7 @@ export interface ConnectionInfo {
   readonly server: string | null;
   /** What authentication made of the token. */
   readonly identity: unknown;
+  /** Subscriptions that stand. */
   readonly subscriptions: number;
   /** Channels that this client serves. */
   readonly services: number;
@@ -33,6 +43,7 @@ export interface ConnectionInfo {
   readonly queuedBytes: number;
   /** Bytes of the present connection. */
   readonly bytesIn: number;
+  /** Bytes written to the present connection. */
   readonly bytesOut: number;
 }
 

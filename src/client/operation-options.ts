@@ -5,6 +5,7 @@ import { OUTBOX_POLICIES } from '../protocol/policies.ts';
 import { BYTES_MAX } from './options.ts';
 import type { SubscribeOptions } from './subscription.ts';
 
+/** Options of a request. */
 export interface RequestOptions {
   /** Milliseconds; 0 = none. Default: `requestTimeout` of the client. */
   readonly timeout?: number;
@@ -12,16 +13,19 @@ export interface RequestOptions {
   readonly signal?: AbortSignal;
 }
 
+/** Options of `sendRequest`. */
 export interface SendRequestOptions extends RequestOptions {
   /** Resolve to null at the time-out, as the original did, in place of rejecting. Default false. */
   readonly nullOnTimeout?: boolean;
 }
 
+/** Options of a publish. */
 export interface PublishOptions {
   /** Keep it as the channel's last value, for subscribers to come. Default false. */
   readonly retain?: boolean;
 }
 
+/** Options of `serve`. */
 export interface ServeOptions {
   /** Requests that this client takes at a time. 1 to 1,000,000. Default: the server's. */
   readonly maxInFlight?: number;

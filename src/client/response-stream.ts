@@ -126,6 +126,7 @@ export class ResponseStream<T> implements AsyncIterableIterator<T, undefined>, A
     return this;
   }
 
+  /** The next item; `done` after the last. Rejects with what ended the stream, if it was an error. */
   next(): Promise<IteratorResult<T, undefined>> {
     if (this.#left) return Promise.resolve({ done: true, value: undefined });
     if (this.#request === undefined) {
@@ -144,6 +145,7 @@ export class ResponseStream<T> implements AsyncIterableIterator<T, undefined>, A
     return this.#request.next();
   }
 
+  /** Leaves the stream: the request is cancelled. */
   return(): Promise<IteratorResult<T, undefined>> {
     this.#left = true;
     this.#request?.leave();

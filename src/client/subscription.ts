@@ -12,6 +12,7 @@ import { type Disposer, isThenable, Listeners } from './listeners.ts';
 /** Called for each message, in order. What it returns may be a promise: the message counts as done when it settles. */
 export type MessageHandler<T = unknown> = (message: Message<T>) => unknown;
 
+/** Options of a subscription. */
 export interface SubscribeOptions {
   /** What the server does when this subscriber is too slow and its outbox is full. Default: the channel's, `'block'`. */
   readonly policy?: OutboxPolicy;
@@ -56,6 +57,7 @@ export class Subscription<T = unknown> implements AsyncIterableIterator<Message<
   readonly pattern: string;
   /** What the server is told with every SUBSCRIBE. */
   readonly fields: object;
+  /** Bytes that may be under way or not dealt with here. */
   readonly creditBytes: number;
   /** Number on the present connection; 0 while there is none. */
   id = 0;
@@ -171,6 +173,7 @@ export class Subscription<T = unknown> implements AsyncIterableIterator<Message<
     this.#unlisten = onAbort(signal, () => void this.unsubscribe().catch(() => {}));
   }
 
+  /** @internal The connection has gone. */
   detach(): void {
     this.#link = undefined;
     this.id = 0;

@@ -32,6 +32,7 @@ export interface PipeMessageInfo {
 /** Why a listener stopped. */
 export type PipeStopReason = StopReason;
 
+/** Options of {@link Pipe}. */
 export interface PipeOptions<F extends PipeFormat = PipeFormat> {
   /** The directory that a relative name is in. Default: the working directory when the `Pipe` is made. */
   readonly directory?: string | undefined;

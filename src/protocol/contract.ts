@@ -8,7 +8,9 @@ import { invalidOption, knownOptions } from '../base/options.ts';
 
 /** The shape of a contract; anything goes on any channel. */
 export interface AnyContract {
+  /** By channel: what a request and its response are. */
   readonly requests: Readonly<Record<string, { readonly request: unknown; readonly response: unknown }>>;
+  /** By channel: what is published. */
   readonly events: Readonly<Record<string, unknown>>;
 }
 
@@ -51,9 +53,11 @@ export type SentEventOf<C, K extends EventChannel<C>> = Sent<EventPart<C, K>>;
 
 /** Validators by channel: zod, valibot, arktype and whatever else is a Standard Schema. They must be synchronous. */
 export interface ContractSchemas {
+  /** By channel: schemas of a request and of its response. What is left out is not checked. */
   readonly requests?: Readonly<
     Record<string, { readonly request?: StandardSchemaV1; readonly response?: StandardSchemaV1 }>
   >;
+  /** By channel: schema of what is published. */
   readonly events?: Readonly<Record<string, StandardSchemaV1>>;
 }
 

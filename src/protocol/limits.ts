@@ -1,5 +1,6 @@
 // Bounds on everything that a peer can make us hold, and the defaults of the options with their names.
 
+/** Bounds on what one peer can make the other hold. */
 export interface Limits {
   /** Largest message, in bytes, reassembled: 1 KiB to 1 GiB. Default 16 MiB. */
   readonly messageBytesMax: number;

@@ -19,21 +19,31 @@ export type MessageType = (typeof MessageType)[keyof typeof MessageType];
 
 /** The seven keys of a message as the original package writes it. */
 export interface MessageDict<T = unknown> {
+  /** Its id. */
   readonly message_id: string;
+  /** The application. */
   readonly app_id: string;
+  /** The channel. */
   readonly channel_id: string;
+  /** What it wants. */
   readonly message_type: MessageType;
+  /** What it carries. */
   readonly payload: T;
   /** Seconds since the epoch, with a fraction. */
   readonly timestamp: number;
+  /** The id of the request that it answers. */
   readonly reply_to: string | null;
 }
 
 /** What {@link Message.create} takes. */
 export interface MessageFields<T = unknown> {
+  /** What it wants. */
   readonly messageType: MessageType;
+  /** The application. */
   readonly appId: string;
+  /** The channel. */
   readonly channelId: string;
+  /** What it carries. Default undefined. */
   readonly payload?: T;
   /** Default: empty; who sends the message gives it one. */
   readonly messageId?: string;
@@ -58,8 +68,11 @@ const decoder = new TextDecoder();
  * ```
  */
 export class Message<T = unknown> {
+  /** What it wants. */
   readonly messageType: MessageType;
+  /** The application. */
   readonly appId: string;
+  /** The channel. */
   readonly channelId: string;
   /** The id of the request that this answers. */
   readonly replyTo: string | null;

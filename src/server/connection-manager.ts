@@ -4,12 +4,17 @@ import type { ServerConnection } from './model.ts';
 
 /** The table of connections. Whatever implements it can be given to a server. */
 export interface ConnectionManager {
+  /** A client has come in. */
   addConnection(connection: ServerConnection): void;
   /** Removes this very connection; another one of the same id stays. */
   removeConnection(connection: ServerConnection): void;
+  /** The connection of this id, if it is here. */
   getConnection(connectionId: string): ServerConnection | undefined;
+  /** Those of one application. */
   getConnectionsForApp(appId: string): readonly ServerConnection[];
+  /** All of them. */
   listConnections(): readonly ServerConnection[];
+  /** How many there are. */
   getConnectionCount(): number;
   /** Called for every connection that sent something, about once a second. */
   updateActivity(connectionId: string): void;

@@ -20,9 +20,11 @@ import type { Rate } from './rate.ts';
 
 // --- What users see
 
+/** How long the server waits for the answer of a client. */
 export interface PeerRequestOptions {
   /** Milliseconds, 1 to 2^31-1. Default 5000. */
   readonly timeout?: number;
+  /** Cancels the request, at the client too. */
   readonly signal?: AbortSignal;
 }
 
@@ -32,20 +34,27 @@ export interface ServerConnection {
   readonly id: string;
   /** What an old client calls itself; a label, trusted for nothing. */
   readonly label: string | undefined;
+  /** What the client calls itself; a label, trusted for nothing. */
   readonly name: string | undefined;
   /** What `authenticate` returned. */
   readonly identity: unknown;
+  /** The application that it has joined. */
   readonly application: ServerApplication;
+  /** The name of that application. */
   readonly appId: string;
   /** Milliseconds since the epoch. */
   readonly connectedAt: number;
+  /** Where it comes from. */
   readonly address: PeerAddress;
+  /** `native`, or `json` for a client of the old protocol. */
   readonly protocol: 'native' | 'json';
   /** What a user wants to remember about the connection. */
   data: unknown;
   /** Milliseconds since the epoch. */
   readonly lastActivity: number;
+  /** Bytes that came from it. */
   readonly bytesIn: number;
+  /** Bytes that went to it. */
   readonly bytesOut: number;
   /** Bytes for this client which the system has not taken; beyond `outboxBytesMax` it is told nothing more. */
   readonly waitingBytes: number;
@@ -78,6 +87,7 @@ export interface ServerMessage<T = unknown> extends Message<T> {
   readonly signal: AbortSignal;
 }
 
+/** Options of a publish by the server. */
 export interface ChannelPublishOptions {
   /** Keep as the channel's last value for late subscribers. Default: the channel's `retain`. */
   readonly retain?: boolean;
@@ -106,9 +116,13 @@ export interface ServerBroker {
   readonly published: Published;
 }
 
+/** An application of a server; `server.createApplication` makes one. */
 export type ServerApplication = Application<ServerBroker>;
+/** A channel of a server; `application.createChannel` makes one. */
 export type ServerChannel = Channel<ServerBroker>;
+/** Answers messages of one kind on a channel. What it returns, or its promise, is the response to a request; an async generator streams; what it throws reaches the caller. */
 export type Handler = BrokerHandler<ServerBroker>;
+/** What messages pass before their handler: it calls `next()` to let one through; a falsy result refuses it. */
 export type Middleware = BrokerMiddleware<ServerMessage, ServerConnection>;
 
 // --- What the files of the server see

@@ -29,9 +29,12 @@ export type ListenOptions =
 
 /** What a client shows when it wants to come in. */
 export interface Credentials {
+  /** The application that it wants to join. */
   readonly appId: string;
+  /** What it showed; undefined: nothing. */
   readonly token: string | undefined;
   readonly name: string | undefined;
+  /** Where it comes from. */
   readonly address: PeerAddress;
 }
 
@@ -40,9 +43,11 @@ export type Authenticate = (credentials: Credentials) => unknown;
 
 /** Where the server says what nobody else can be told. `console` and pino fit. */
 export interface Logger {
+  /** Something went wrong that nobody awaits. */
   warn(details: unknown, message?: string): void;
 }
 
+/** Options of {@link IPCServer}. */
 export interface ServerOptions {
   /** Host to listen on. Default `localhost`. Beyond localhost `authenticate`, mutual TLS or `insecure` is needed. */
   readonly host?: string;

@@ -7,11 +7,15 @@ export const PRESENCE_CHANNEL = '$presence';
 
 /** The payload of a presence delivery. */
 export interface PresenceNews {
+  /** Whether somebody came or went. */
   readonly event: 'join' | 'leave';
   /** The channel that was joined or left; absent for the application itself. */
   readonly channel?: string;
+  /** Who, by the id that the server gave. */
   readonly connectionId: string;
+  /** What the client calls itself. */
   readonly name?: string;
+  /** What authentication made of it. */
   readonly identity?: unknown;
   /** Milliseconds since the epoch. */
   readonly at: number;

@@ -27,13 +27,17 @@ import type { StatsSnapshot } from './stats.ts';
 const CONGESTED_BYTES = 256 * 1024;
 const TICK_MS = 1000;
 
+/** What can happen to a server, with what listeners are given. */
 export interface ServerEvents {
+  /** A client has come in. */
   connection: [connection: ServerConnection];
+  /** A client has gone, and why. */
   disconnection: [connection: ServerConnection, reason: IPCError];
   /** A fault that no caller could be told of. Without a listener it goes to the `logger`, or nowhere. */
   fault: [error: Error, connection: ServerConnection | undefined];
 }
 
+/** Options of `server.stop`. */
 export interface StopOptions {
   /** Milliseconds in which requests may finish, 0 to 2^31-1. Default 0. */
   readonly drain?: number;
@@ -114,6 +118,7 @@ export class IPCServer extends EventEmitter<ServerEvents> {
     return this.#arrivals.port ?? this.#settings.port;
   }
 
+  /** Host of the TCP address. */
   get host(): string {
     return this.#settings.host;
   }
@@ -182,10 +187,12 @@ export class IPCServer extends EventEmitter<ServerEvents> {
     return this.#hub.context.applications.createApplication(appId, name);
   }
 
+  /** The application, where it exists: nothing is made. */
   getApplication(appId: string): ServerApplication | undefined {
     return this.#hub.context.applications.getApplication(appId);
   }
 
+  /** Every application by name. */
   listApplications(): Record<string, ApplicationSummary> {
     return this.#hub.context.applications.listApplications();
   }
@@ -223,6 +230,7 @@ export class IPCServer extends EventEmitter<ServerEvents> {
     return channel.publish(message.payload).receivers;
   }
 
+  /** Counters of this moment. */
   getStats(): StatsSnapshot {
     const { stats } = this.#hub.context;
     let bytesIn = stats.bytesInBefore;

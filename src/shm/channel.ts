@@ -24,6 +24,7 @@ import { copied, Loan, type MessageView } from './view.ts';
 /** What can be sent; a text goes as UTF-8. */
 export type Sendable = Uint8Array | ArrayBuffer | string;
 
+/** What can happen to a handle, with what listeners are given. */
 export interface ShmChannelEvents {
   /** So many messages were dropped for this receiver, before the message of this number. */
   missed: [count: number, sequence: number];
@@ -31,8 +32,11 @@ export interface ShmChannelEvents {
   evicted: [];
   /** A handler's channel broke. */
   error: [error: Error];
+  /** A handle has joined the channel. */
   join: [peer: Peer];
+  /** A handle has left. */
   leave: [peer: Peer];
+  /** A process has died without leaving. */
   death: [peer: Peer];
 }
 
@@ -57,6 +61,7 @@ const PRESENCE_EVENTS = new Set<unknown>(['join', 'leave', 'death']);
  */
 export class IPCChannel extends EventEmitter<ShmChannelEvents> {
   readonly name: string;
+  /** Whether one or many may send. */
   readonly type: ChannelType;
   #mode: ConnMode;
   readonly #options: ResolvedOptions;
@@ -76,12 +81,15 @@ export class IPCChannel extends EventEmitter<ShmChannelEvents> {
     this.connect();
   }
 
+  /** Whether this handle sends, receives, or both. */
   get mode(): ConnMode {
     return this.#mode;
   }
+  /** Whether it takes part in the channel. */
   get isConnected(): boolean {
     return this.#session !== undefined;
   }
+  /** Whether it was closed for good. */
   get isClosed(): boolean {
     return this.#closed;
   }
@@ -314,9 +322,11 @@ export class IPCChannel extends EventEmitter<ShmChannelEvents> {
   getReceiverCount(): number {
     return this.#use('open').presence.receivers();
   }
+  /** How many handles send; the dead are not among them. */
   getSenderCount(): number {
     return this.#use('open').presence.senders();
   }
+  /** Everybody in the channel. */
   peers(): Peer[] {
     return this.#use('open').presence.peers();
   }

@@ -18,7 +18,9 @@ export type ChannelType = (typeof ChannelType)[keyof typeof ChannelType];
 export const ConnMode = { SENDER: 1, RECEIVER: 2, BOTH: 3 } as const;
 export type ConnMode = (typeof ConnMode)[keyof typeof ConnMode];
 
+/** What happens when the slowest receiver of a channel is a ring behind. */
 export type SlowPolicy = 'block' | 'drop-oldest' | 'evict-after';
+/** How a receiver waits for the next message. */
 export type WaitMode = 'sleep' | 'spin' | 'busy';
 
 /** Options of a shared-memory channel. The first who opens a name decides what concerns the region. */

@@ -13,14 +13,18 @@ import { IPCStatus, withStatus } from './status.ts';
 export interface Peer {
   /** Differs for every handle that ever joined the channel. */
   readonly id: string;
+  /** Its process. */
   readonly pid: number;
   readonly name: string;
+  /** Whether it sends. */
   readonly sends: boolean;
+  /** Whether it receives. */
   readonly receives: boolean;
   /** True for a receiver that was evicted and has not come back. */
   readonly evicted: boolean;
   /** How far the receiver is behind, in bytes of the ring. */
   readonly lagBytes: number;
+  /** When it joined. */
   readonly joinedAt: Date;
 }
 

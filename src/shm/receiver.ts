@@ -19,6 +19,7 @@ export interface MessageInfo {
   readonly missed: number;
 }
 
+/** Called for each message. What it returns may be a promise: the next message waits for it. */
 export type MessageHandler = (data: Buffer, info: MessageInfo) => void;
 
 /** How a handler wants its messages. */

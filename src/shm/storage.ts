@@ -16,26 +16,39 @@ import { type Peer, toPeer } from './presence.ts';
 import { Ring, shmNative } from './ring.ts';
 import { errorOfStatus } from './status.ts';
 
+/** One channel of `list`. */
 export interface ChannelEntry {
+  /** The name that it is opened by. */
   readonly name: string;
   /** Open to the group. */
   readonly group: boolean;
 }
 
+/** What `inspect` tells about a channel. */
 export interface ChannelReport {
+  /** The name that it is opened by. */
   readonly name: string;
+  /** Whether one or many may send. */
   readonly type: ChannelType;
+  /** What happens when a receiver is a ring behind. */
   readonly policy: SlowPolicy;
+  /** For `evict-after`: milliseconds that a full ring is borne. */
   readonly evictAfterMs: number;
+  /** Messages that a late receiver begins with. */
   readonly history: number;
+  /** Whether only the newest value is kept. */
   readonly latest: boolean;
+  /** Bytes of the ring. */
   readonly capacityBytes: number;
+  /** Bytes of the file that it lies in. */
   readonly fileBytes: number;
+  /** Version of the layout in memory; handles of another are refused. */
   readonly layoutVersion: number;
   /** How many messages were sent since the channel was made. */
   readonly messages: number;
   /** How many bytes went through the ring, headers included. */
   readonly ringBytes: number;
+  /** Who is in it. */
   readonly peers: readonly Peer[];
 }
 

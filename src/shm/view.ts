@@ -15,6 +15,7 @@ import { STATUS } from './status.ts';
  * ```
  */
 export class MessageView {
+  /** Number of the message in its channel. */
   readonly sequence: number;
   /** Whether `data` lies in the ring; false: it is a copy. */
   readonly inRing: boolean;
@@ -58,6 +59,7 @@ export class MessageView {
  * ```
  */
 export class Loan {
+  /** Whether the bytes lie in the ring; false: they are copied into it. */
   readonly inRing: boolean;
   #data: Uint8Array | undefined;
   readonly #commit: (data: Uint8Array) => Promise<void>;
