@@ -18,17 +18,28 @@ interface QueuedPublish {
   readonly confirm: Acknowledgement | undefined;
 }
 
+/** Names that the server is told before it is asked to forget them all; it holds 10,000. */
+const DECLARED_MAX = 5000;
+
 /** A channel under its number of this connection. */
 class OutgoingChannel {
-  readonly number: number;
+  readonly name: string;
+  /** The last that it was declared under; credit may still come for it when the server has forgotten it. */
+  number = 0;
+  declared = false;
   readonly credit: SendCredit;
   #ready = new Set<() => void>();
   #queue: QueuedPublish[] = [];
   #head = 0;
 
-  constructor(number: number, windowBytes: number) {
-    this.number = number;
+  constructor(name: string, windowBytes: number) {
+    this.name = name;
     this.credit = new SendCredit(windowBytes);
+  }
+
+  /** Is there nothing that must not be forgotten? */
+  get idle(): boolean {
+    return this.credit.full && this.#ready.size === 0 && this.#head === this.#queue.length;
   }
 
   /** May a message leave now, without passing others? */
@@ -69,7 +80,10 @@ export class Outgoing {
   readonly #calls: CallTable;
   readonly #queueBytesMax: number;
   readonly #byName = new Map<string, OutgoingChannel>();
-  readonly #byNumber: OutgoingChannel[] = [];
+  /** Old numbers too, of channels for which credit may still come under them. No number is given twice. */
+  readonly #byNumber = new Map<number, OutgoingChannel>();
+  #lastNumber = 0;
+  #declared = 0;
   #windowBytes = 0;
   #queuedBytes = 0;
 
@@ -90,14 +104,14 @@ export class Outgoing {
 
   /** The channel by its name; declared at its first use. */
   channel(name: string): OutgoingChannel {
-    const known = this.#byName.get(name);
-    if (known !== undefined) return known;
-    checkChannelName(name);
-    const made = new OutgoingChannel(this.#byNumber.length + 1, this.#windowBytes);
-    this.#byNumber.push(made);
-    this.#byName.set(name, made);
-    this.#connection.session.declare(made.number, name);
-    return made;
+    let out = this.#byName.get(name);
+    if (out?.declared === true) return out;
+    if (out === undefined) {
+      checkChannelName(name);
+      out = new OutgoingChannel(name, this.#windowBytes);
+    }
+    this.#declare(out);
+    return out;
   }
 
   /** Publishes, or keeps it until there is credit. Throws `LIMIT_OUTBOX` when too much waits. */
@@ -121,7 +135,9 @@ export class Outgoing {
 
   /** The server has granted credit. */
   granted(channel: number, bytes: number): void {
-    const out = this.#byNumber[channel - 1];
+    const out = this.#byNumber.get(channel);
+    // What was forgotten had all its credit.
+    if (out === undefined && channel > 0 && channel <= this.#lastNumber) return;
     if (out === undefined) {
       throw ipcError('PEER_UNEXPECTED_FRAME', `credit for channel ${channel}, which was not declared`);
     }
@@ -140,7 +156,7 @@ export class Outgoing {
   end(): { readonly waiting: readonly Pending[]; readonly unsent: number } {
     const waiting: Pending[] = [];
     let unsent = 0;
-    for (const out of this.#byNumber) {
+    for (const out of this.#byName.values()) {
       for (let queued = out.shift(); queued !== undefined; queued = out.shift()) {
         if (queued.confirm === undefined) unsent += 1;
         else waiting.push(queued.confirm);
@@ -151,7 +167,31 @@ export class Outgoing {
   }
 
   wake(): void {
-    for (const out of this.#byNumber) out.wake();
+    for (const out of this.#byName.values()) out.wake();
+  }
+
+  #declare(out: OutgoingChannel): void {
+    if (this.#declared >= DECLARED_MAX) this.#beginAnew();
+    this.#lastNumber += 1;
+    this.#declared += 1;
+    out.number = this.#lastNumber;
+    out.declared = true;
+    this.#byName.set(out.name, out);
+    this.#byNumber.set(out.number, out);
+    this.#connection.session.declare(out.number, out.name);
+  }
+
+  /** docs/protocol.md, "Channels": the server forgets the names, and we those that need not be remembered. */
+  #beginAnew(): void {
+    this.#connection.writer.cutAll();
+    this.#connection.session.forgetDeclared();
+    this.#declared = 0;
+    for (const [number, out] of this.#byNumber) {
+      out.declared = false;
+      if (!out.idle) continue;
+      this.#byNumber.delete(number);
+      this.#byName.delete(out.name);
+    }
   }
 
   #send(
@@ -161,6 +201,7 @@ export class Outgoing {
     bytes: Uint8Array,
     confirm: Acknowledgement | undefined,
   ): void {
+    if (!out.declared) this.#declare(out);
     let id = 0;
     if (confirm !== undefined) {
       id = this.#calls.add(confirm);

@@ -49,7 +49,7 @@ export class Bindings {
   readonly #peer: NativePublisher;
   readonly #windowBytes: number;
   readonly #byNumber = new Map<number, Binding>();
-  /** Of channels that were held up when the client had its numbers forgotten. */
+  /** Of channels with publishes that were not dealt with when the client had its numbers forgotten. */
   readonly #heldUp = new Map<string, Binding>();
   #generation = 0;
 
@@ -75,13 +75,18 @@ export class Bindings {
     for (const binding of this.#heldUp.values()) binding.flow?.forget(binding);
   }
 
-  /** Credit that subscribers hold back stays held back: it goes with the name, or new numbers would get round it. */
+  /**
+   * Credit that subscribers hold back stays held back: it goes with the name, or new numbers would get round it.
+   * On all other channels what is owed is granted on the old numbers, and credit begins anew.
+   */
   #forget(generation: number): void {
     this.#generation = generation;
-    for (const [name, binding] of this.#heldUp) if (binding.flow === undefined) this.#heldUp.delete(name);
-    for (const binding of this.#byNumber.values()) {
-      if (binding.flow !== undefined) this.#heldUp.set(binding.name, binding);
-    }
+    for (const binding of this.#byNumber.values()) this.#heldUp.set(binding.name, binding);
     this.#byNumber.clear();
+    for (const [name, binding] of this.#heldUp) {
+      if (!binding.credit.idle) continue;
+      this.#heldUp.delete(name);
+      binding.settle();
+    }
   }
 }

@@ -3,10 +3,17 @@
 
 /** What a sender may still send. */
 export class SendCredit {
+  readonly #initial: number;
   #available: number;
 
   constructor(initialBytes: number) {
+    this.#initial = initialBytes;
     this.#available = initialBytes;
+  }
+
+  /** Has everything that was spent come back? */
+  get full(): boolean {
+    return this.#available >= this.#initial;
   }
 
   get open(): boolean {
@@ -42,6 +49,11 @@ export class ReceiveCredit {
     const legal = this.#allowed > 0;
     this.#allowed -= bytes;
     return legal;
+  }
+
+  /** Was everything that arrived consumed? */
+  get idle(): boolean {
+    return this.#allowed + this.#owed >= this.#window;
   }
 
   /** Records what was consumed; gives the bytes to grant now, 0 while it is not worth a frame. */

@@ -19,7 +19,7 @@ import { declare, frame, hello, json, RawNative } from '../support/raw-native.ts
 const subscribe = frame({ type: FrameType.SUBSCRIBE, id: 1, payload: json({ pattern: 'news' }) });
 
 test('a silent client is told so and is gone, though its side of the socket never ends', async (t) => {
-  const work = await atWork(t, 'unix', { heartbeatIntervalMs: 40, handshakeTimeoutMs: 50 });
+  const work = await atWork(t, 'unix', { heartbeatIntervalMs: 40, handshakeTimeoutMs: 1000 });
   const left = once(work.server, 'disconnection');
   const raw = await RawNative.join(work, subscribe);
   t.after(() => raw.close());
@@ -29,7 +29,7 @@ test('a silent client is told so and is gone, though its side of the socket neve
 });
 
 test('a client whose kernel takes nothing more is gone after three heartbeats, and its outbox with it', async (t) => {
-  const work = await atWork(t, 'unix', { heartbeatIntervalMs: 40, handshakeTimeoutMs: 50 });
+  const work = await atWork(t, 'unix', { heartbeatIntervalMs: 40, handshakeTimeoutMs: 1000 });
   const left = once(work.server, 'disconnection');
   const raw = await RawNative.join(work, subscribe);
   t.after(() => raw.close());
@@ -153,7 +153,7 @@ test('who has said goodbye is gone for the others at once, though its socket sta
 
 test('credentials that are accepted when the time for the handshake is over let nobody in', async (t) => {
   const accepted = deferred<boolean>();
-  const work = await atWork(t, 'unix', { authenticate: () => accepted.promise, handshakeTimeoutMs: 50 });
+  const work = await atWork(t, 'unix', { authenticate: () => accepted.promise, handshakeTimeoutMs: 1000 });
   const raw = await RawNative.open(work.address as NetConnectOpts, hello());
   t.after(() => raw.close());
   assert.equal(await raw.goodbye(), 'PEER_HANDSHAKE_TIMEOUT');

@@ -183,7 +183,7 @@ test('two requests of an old client under one id are both answered, and both end
 });
 
 test('an old client that does not read for three heartbeats is gone, and its channel goes on', async (t) => {
-  const { server, app, client, old } = await oldAtWork(t, { heartbeatIntervalMs: 60, handshakeTimeoutMs: 50 });
+  const { server, app, client, old } = await oldAtWork(t, { heartbeatIntervalMs: 60, handshakeTimeoutMs: 1000 });
   const wire = await old();
   wire.send(subscribe('news'));
   wire.send(ping('p'));
