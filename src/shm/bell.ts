@@ -4,13 +4,13 @@
 
 import { type Ear, openEar } from './ear.ts';
 import { type Ring, WAIT, type WaitFor } from './ring.ts';
+import { onTick } from './ticker.ts';
 
-/** For messages and for presence: a look costs little, and nobody but the one who looks waits for it. */
-const GUARD_MS = 75;
 /** Whoever waits for room looks more often: only so is a receiver found that died with the ring full. */
 const SPACE_GUARD_MS = 20;
 /** Without a bell (a runtime that cannot hear one) the timer is all there is. */
 const POLL_MS = 2;
+const LOOKS_FOR_BELL = 4;
 const KINDS = [0, 1, 2] as const;
 
 export class Bell {
@@ -21,8 +21,11 @@ export class Bell {
   /** The ear that was told last whether to hold the process, and what it was told. */
   #holder: Ear | undefined;
   #holds = false;
+  /** For messages and for presence the tick of the thread, else a timer of this handle. */
+  #endTicks: (() => void) | undefined;
   #guard: NodeJS.Timeout | undefined;
   #guardMs = 0;
+  #looks = 0;
   #failed = false;
   #closed = false;
 
@@ -71,14 +74,20 @@ export class Bell {
   }
 
   #watch(): void {
-    const guardMs = this.#failed ? POLL_MS : this.#listeners[WAIT.space] ? SPACE_GUARD_MS : GUARD_MS;
+    if (!this.#failed && !this.#listeners[WAIT.space]) {
+      if (!this.#guard) this.#endTicks ??= onTick(this.#look);
+      return;
+    }
+    const guardMs = this.#failed ? POLL_MS : SPACE_GUARD_MS;
     if (this.#guard && this.#guardMs <= guardMs) return;
     this.#unguard();
     this.#guardMs = guardMs;
-    this.#guard = setInterval(() => this.#look(), guardMs);
+    this.#guard = setInterval(this.#look, guardMs);
   }
 
   #unguard(): void {
+    this.#endTicks?.();
+    this.#endTicks = undefined;
     clearInterval(this.#guard);
     this.#guard = undefined;
   }
@@ -100,18 +109,21 @@ export class Bell {
     if (this.#listeners.some((listener) => listener !== undefined)) this.#start();
   }
 
-  #look(): void {
+  readonly #look = (): void => {
     // Somebody tidied up and took a fresh bell for an abandoned one.
-    if (this.#ear && this.#ring.bellLost) {
+    if (this.#ear && ++this.#looks % LOOKS_FOR_BELL === 0 && this.#ring.bellLost) {
       const lost = this.#ear;
       this.#ear = undefined;
       lost.destroy();
-      this.#connect();
-      this.#reference();
+      this.#start();
     }
     this.#ring.tidy();
-    this.#rung();
-  }
+    // Whoever took the flags may have been killed before he rang: they are set again. Room and presence need
+    // more than a look: those who listen find out who has died.
+    if (this.#listeners[WAIT.data] && this.#ring.arm(WAIT.data)) this.#listeners[WAIT.data]?.();
+    this.#listeners[WAIT.space]?.();
+    this.#listeners[WAIT.presence]?.();
+  };
 
   #rung(): void {
     for (const what of KINDS) this.#listeners[what]?.();
