@@ -1,30 +1,23 @@
-// What was broken in the original package and must not be here. Every rule has a test; those that are held
-// elsewhere are named in this table.
+// What was broken in the original package and must not be here: one test for each, by its number.
 //
-//  1 a ping is answered                                    here; test/interop/python-client.test.ts
-//  2 a handler is given the connection                     here; test/integration/publish.test.ts
-//  3 the id that a client chooses is a label               here; test/interop/python-client.test.ts
-//  4 an old socket's end leaves the new one of its id      here; test/interop/python-client.test.ts
-//  5 the application is that of the handshake              here; test/interop/python-client.test.ts
-//  6 a disconnect leaves no subscriber                     here; test/interop/python-client.test.ts
-//  7 a slow handler holds up nobody                        test/integration/requests.test.ts; python-client.test.ts
-//  8 concurrent senders do not corrupt the framing         here; test/conformance/wires.test.ts
-//  9 a frame has a limit, known from its length            here; test/integration/hostile.test.ts
-// 10 a close for malformed input is reported               test/integration/old-clients.test.ts
-// 11 a request that fails is answered at once              here; test/interop/python-client.test.ts
-// 12 late replies are not kept, fast ones not missed       here; src/client/calls.test.ts
-// 13 a request from inside a handler is answered           test/integration/requests.test.ts
-// 14 every subscription has its own handler and end        test/integration/publish.test.ts
-// 15 a lost connection comes back                          test/integration/client-server.test.ts
-// 16 replies are not polled                                here
-// 17 maxConnections is a limit                             here; test/integration/hostile.test.ts
+//  1 a ping is answered                                    10 a close for malformed input is reported
+//  2 a handler is given the connection                     11 a request that fails is answered at once
+//  3 the id that a client chooses is a label               12 late replies are not kept, fast ones not missed
+//  4 an old socket's end leaves the new one of its id      13 a request from inside a handler is answered
+//  5 the application is that of the handshake              14 every subscription has its own handler and end
+//  6 a disconnect leaves no subscriber                     15 a lost connection comes back
+//  7 a slow handler holds up nobody                        16 replies are not polled
+//  8 concurrent senders do not corrupt the framing         17 maxConnections is a limit
+//  9 a frame has a limit, known from its length
+//
+// test/interop/python-client.test.ts holds 1, 3 to 7 and 11 with the original's own client.
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { test, type TestContext } from 'node:test';
-import type { ServerOptions } from '../../src/server/index.ts';
+import type { IPCError, ServerConnection, ServerOptions } from '../../src/server/index.ts';
 import { bodyOf, OldWire } from '../interop/old-wire.ts';
-import { type AtWork, atWork, Collected } from '../support/broker-at-work.ts';
+import { type AtWork, atWork, Collected, deferred } from '../support/broker-at-work.ts';
 
 type Old = AtWork & { join(label?: string, app?: string): Promise<OldWire> };
 
@@ -110,6 +103,25 @@ test('5: the application is that of the handshake, not of the message', async (t
   assert.ok(server.getApplication('elsewhere')?.getChannel('news') !== undefined);
 });
 
+test('7: a handler that takes its time holds up neither its own caller, nor another, nor a publish', async (t) => {
+  const { app, join } = await oldAtWork(t);
+  const gate = deferred<string>();
+  app.createChannel('slow').setHandler('request', () => gate.promise);
+  app.createChannel('quick').setHandler('request', () => 'quick');
+  const [caller, other] = [await join(), await join('other')];
+  other.send(say('subscribe', 'news', {}));
+  await settled(other);
+  caller.send(say('request', 'slow', {}, 'slow'));
+  for (const wire of [caller, other]) {
+    wire.send(say('request', 'quick', {}, 'quick'));
+    assert.equal((await wire.next())['reply_to'], 'quick');
+  }
+  caller.send(say('publish', 'news', 'meanwhile'));
+  assert.equal((await other.next())['payload'], 'meanwhile');
+  gate.resolve('at last');
+  assert.deepEqual((await caller.next())['payload'], 'at last');
+});
+
 test('8: answers and deliveries of many at once arrive as whole frames, in any order of sizes', async (t) => {
   const { app, join } = await oldAtWork(t);
   app.createChannel('echo').setHandler('request', async (message) => {
@@ -141,6 +153,29 @@ test('9: a frame over the limit ends its connection by its length alone', async 
   await wire.ended();
   assert.deepEqual(await faults.until(1), ['LIMIT_MESSAGE_BYTES']);
 });
+
+for (const [what, bytes] of [
+  ['no JSON', Buffer.from('{"no json')],
+  ['no UTF-8', Buffer.from([0x7b, 0xff, 0xfe])],
+  ['an unknown key', Buffer.from(bodyOf({ more: 1 }))],
+  ['an unknown type', Buffer.from(bodyOf({ message_type: 'shout' }))],
+] as const) {
+  test(`10: ${what} ends that connection, which is reported with its code, and others go on`, async (t) => {
+    const { server, join } = await oldAtWork(t);
+    const faults = new Collected<readonly [string, string | undefined]>();
+    server.on('fault', (error, connection) =>
+      faults.add([(error as { code?: string }).code ?? 'none', connection?.label]),
+    );
+    const left = once(server, 'disconnection');
+    const [bad, good] = [await join('bad'), await join('good')];
+    bad.send(bytes);
+    await bad.ended();
+    assert.deepEqual(await faults.until(1), [['PEER_MALFORMED_FRAME', 'bad']]);
+    const [connection, reason] = (await left) as [ServerConnection, IPCError];
+    assert.deepEqual([connection.label, reason.code], ['bad', 'PEER_MALFORMED_FRAME']);
+    await settled(good);
+  });
+}
 
 test('11: no handler, no channel and a handler that throws are answered with an error', async (t) => {
   const { app, join } = await oldAtWork(t);
@@ -178,6 +213,55 @@ test('12 and 16: an answer in the same turn is not missed, and one that comes to
   late('too late');
   assert.equal(await caller.call('fast', 1), 'at once');
 });
+
+for (const protocol of ['native', 'json'] as const) {
+  test(`13: ${protocol}: a request from inside a handler of the client is answered`, async (t) => {
+    const { app, client } = await oldAtWork(t);
+    app.createChannel('double').setHandler('request', (message) => (message.payload as number) * 2);
+    const [asking, publisher] = [await client({ protocol }), await client()];
+    const answers = new Collected<unknown>();
+    await asking.subscribe('news', async ({ payload }) => {
+      answers.add(await asking.call('double', payload));
+    });
+    while (app.createChannel('news').receivers.length === 0) await publisher.ping();
+    for (const value of [1, 2, 3]) publisher.publish('news', value);
+    assert.deepEqual(await answers.until(3), [2, 4, 6]);
+  });
+
+  test(`14: ${protocol}: two subscriptions of one client to one channel have handlers of their own, and ends`, async (t) => {
+    const { app, client } = await oldAtWork(t);
+    const subscriber = await client({ protocol });
+    const [first, second] = [new Collected<unknown>(), new Collected<unknown>()];
+    const one = await subscriber.subscribe('news', ({ payload }) => first.add(payload));
+    const two = await subscriber.subscribe('news', ({ payload }) => second.add(payload));
+    const channel = app.createChannel('news');
+    while (channel.receivers.length === 0) await subscriber.ping();
+    channel.publish('both');
+    await Promise.all([first.until(1), second.until(1)]);
+    await one.unsubscribe();
+    await subscriber.ping();
+    channel.publish('the second');
+    await second.until(2);
+    await two.unsubscribe();
+    while (channel.receivers.length > 0) await subscriber.ping();
+    assert.deepEqual([first.values, second.values], [['both'], ['both', 'the second']]);
+  });
+
+  test(`15: ${protocol}: a client whose connection is lost comes back, and hears what it subscribed to`, async (t) => {
+    const { app, server, client } = await oldAtWork(t);
+    const subscriber = await client({ protocol, reconnect: true, reconnectDelay: 1 });
+    const heard = new Collected<unknown>();
+    await subscriber.subscribe('news', ({ payload }) => heard.add(payload));
+    const channel = app.createChannel('news', { retain: true });
+    while (channel.receivers.length === 0) await subscriber.ping();
+    const back = once(server, 'connection');
+    for (const connection of server.connectionManager.listConnections()) connection.close();
+    await back;
+    channel.publish('again');
+    assert.deepEqual(await heard.until(1), ['again']);
+    await subscriber.ping();
+  });
+}
 
 test('17: one connection more than maxConnections is refused, old ones too', async (t) => {
   const { server, join } = await oldAtWork(t, { maxConnections: 1 });
