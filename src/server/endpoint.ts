@@ -1,21 +1,9 @@
-// Where a server listens: one Node server for each address, errors with codes, and Unix sockets that are
-// private and never silently truncated or stolen from a live server.
+// Where a server listens: one Node server for each address, and every stream that came to it.
 
-import { lstatSync, mkdirSync, unlinkSync } from 'node:fs';
-import { createServer, connect as netConnect, type Server, type Socket } from 'node:net';
-import { dirname } from 'node:path';
-import { createServer as createTlsServer, type TlsOptions } from 'node:tls';
-import { ipcError, type IPCError, toError } from '../base/errors.ts';
+import { createServer, type Server, type Socket } from 'node:net';
+import { createServer as createTlsServer } from 'node:tls';
+import { type EndpointAddress, listen, preparePath } from './listening.ts';
 import type { Guest, Lobby } from './lobby.ts';
-
-/** One address to listen on, checked and complete. */
-export type EndpointAddress =
-  | { readonly kind: 'tcp'; readonly host: string; readonly port: number }
-  | { readonly kind: 'tls'; readonly host: string; readonly port: number; readonly tls: TlsOptions }
-  | { readonly kind: 'unix'; readonly path: string; readonly mode: number };
-
-/** Node truncates a longer path without a word, and two paths collide. */
-const UNIX_PATH_BYTES_MAX = 107;
 
 export class Endpoint {
   readonly address: EndpointAddress;
@@ -66,14 +54,14 @@ export class Endpoint {
     lobby: Lobby,
     accept: (socket: Socket, guest: Guest) => void,
   ): Promise<Endpoint> {
-    if (address.kind === 'unix') await preparePath(address.path);
+    if (address.kind === 'unix') await preparePath(address.path, process.platform);
     const server =
       address.kind === 'tls'
         ? createTlsServer({ handshakeTimeout: handshakeTimeoutMs, ...address.tls })
         : createServer();
     if (address.kind === 'tls') server.on('tlsClientError', (_error, socket: Socket) => socket.destroy());
     const endpoint = new Endpoint(address, server, lobby, accept);
-    await listen(server, address);
+    await listen(server, address, process.platform);
     return endpoint;
   }
 
@@ -118,93 +106,4 @@ export class Endpoint {
 
 function sourceOf({ remoteAddress, remotePort }: Socket): string {
   return `${remoteAddress} ${remotePort}`;
-}
-
-function listen(server: Server, address: EndpointAddress): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const failed = (error: NodeJS.ErrnoException): void => reject(listenError(address, error));
-    server.once('error', failed);
-    const listening = (): void => {
-      server.removeListener('error', failed);
-      resolve();
-    };
-    if (address.kind !== 'unix') {
-      server.listen({ host: address.host, port: address.port }, listening);
-      return;
-    }
-    // Nobody may connect between bind and a chmod, so the mask gives the mode: bind is done inside `listen`.
-    const mask = isWindowsPipe(address.path) ? undefined : process.umask(0o777 & ~address.mode);
-    try {
-      server.listen(address.path, listening);
-    } finally {
-      if (mask !== undefined) process.umask(mask);
-    }
-  });
-}
-
-function isWindowsPipe(path: string): boolean {
-  return path.startsWith('\\\\.\\pipe\\') || path.startsWith('\\\\?\\pipe\\');
-}
-
-/** A free path in a private directory: a socket that nobody listens on any more is removed. */
-async function preparePath(path: string): Promise<void> {
-  if (isWindowsPipe(path)) return;
-  const bytes = Buffer.byteLength(path);
-  if (bytes > UNIX_PATH_BYTES_MAX) {
-    throw ipcError(
-      'NETWORK_PATH_TOO_LONG',
-      `socket path of ${bytes} bytes; the system takes ${UNIX_PATH_BYTES_MAX}: ${path}`,
-      {
-        details: { path, bytes, bytesMax: UNIX_PATH_BYTES_MAX },
-      },
-    );
-  }
-  try {
-    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-  } catch (thrown) {
-    throw listenError({ kind: 'unix', path, mode: 0 }, toError(thrown));
-  }
-  const found = lstatSync(path, { throwIfNoEntry: false });
-  if (found === undefined) return;
-  if (!found.isSocket()) throw occupied(path, 'a file that is no socket stands there');
-  if (await answers(path)) throw occupied(path, 'a live server listens there');
-  unlinkSync(path);
-}
-
-function occupied(path: string, why: string): IPCError {
-  return ipcError('NETWORK_PATH_OCCUPIED', `socket path ${path}: ${why}`, { details: { path } });
-}
-
-/** Whether anybody listens on the socket. */
-function answers(path: string): Promise<boolean> {
-  return new Promise((resolve) => {
-    const probe = netConnect(path);
-    probe.once('connect', () => {
-      probe.destroy();
-      resolve(true);
-    });
-    // Refused: left behind by a dead process. Anything else is no proof of death.
-    probe.once('error', (error: NodeJS.ErrnoException) =>
-      resolve(error.code !== 'ECONNREFUSED' && error.code !== 'ENOENT'),
-    );
-  });
-}
-
-function listenError(address: EndpointAddress, error: NodeJS.ErrnoException): IPCError {
-  const where = address.kind === 'unix' ? address.path : `${address.host}:${address.port}`;
-  const details = address.kind === 'unix' ? { path: address.path } : { host: address.host, port: address.port };
-  switch (error.code) {
-    case 'EADDRINUSE':
-      return address.kind === 'unix'
-        ? occupied(where, 'a live server listens there')
-        : ipcError('NETWORK_PORT_IN_USE', `${where}: another process listens on this port`, { cause: error, details });
-    case 'EACCES':
-    case 'EPERM':
-      return ipcError('NETWORK_PERMISSION', `${where}: the system does not allow to listen here`, {
-        cause: error,
-        details,
-      });
-    default:
-      return ipcError('NETWORK_LISTEN_FAILED', `${where}: ${error.message}`, { cause: error, details });
-  }
 }

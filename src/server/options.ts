@@ -8,7 +8,7 @@ import type { ApplicationOptions } from '../broker/application-options.ts';
 import { DEFAULT_LIMITS, type Limits, MESSAGE_BYTES_LARGEST } from '../protocol/limits.ts';
 import { codecOption, type PayloadCodec } from '../protocol/payload.ts';
 import type { PeerAddress } from '../transports/wire.ts';
-import type { EndpointAddress } from './endpoint.ts';
+import type { EndpointAddress } from './listening.ts';
 
 /** An address to listen on, besides `host` and `port`. */
 export type ListenOptions =
@@ -21,9 +21,9 @@ export type ListenOptions =
       readonly tls?: TlsOptions;
     }
   | {
-      /** Unix socket, or Windows named pipe (`\\.\pipe\NAME`). At most 107 bytes. */
+      /** Unix socket, at most 107 bytes; on Windows a named pipe (`\\.\pipe\NAME`). */
       readonly path: string;
-      /** Who may connect: a file mode. Default 0o600. */
+      /** Who may connect: a file mode. Default 0o600. A named pipe has what Windows gives it. */
       readonly mode?: number;
     };
 
