@@ -30,6 +30,8 @@ export class FrameCutter {
   /** The body that is being filled; a chunk's end fell into it. */
   #partial: Uint8Array | undefined;
   #filled = 0;
+  /** Memory of a body that nobody needs any more, for the next of its size. */
+  #spare: Uint8Array | undefined;
   /** Bytes of a length that was cut by the end of a chunk. */
   #lengthBytes = 0;
   #length = 0;
@@ -39,14 +41,24 @@ export class FrameCutter {
     this.#allocate = allocate;
   }
 
-  /** Bytes that are held for an unfinished body. */
+  /** Bytes that are held for an unfinished body, or for the next. */
   get heldBytes(): number {
-    return this.#partial === undefined ? 0 : this.#partial.byteLength;
+    return (this.#partial?.byteLength ?? 0) + (this.#spare?.byteLength ?? 0);
   }
 
   push(chunk: Uint8Array): void {
     this.#chunk = chunk;
     this.#position = 0;
+  }
+
+  /** The body that was given last was copied: its memory may be filled anew. */
+  reuse(): void {
+    if (this.buffer !== this.#chunk) this.#spare = this.buffer;
+  }
+
+  /** No body like that is expected. */
+  dropSpare(): void {
+    this.#spare = undefined;
   }
 
   /** What of the last chunk was not looked at yet: for a change of protocol on the same connection. */
@@ -81,7 +93,8 @@ export class FrameCutter {
       return true;
     }
     this.#position = at;
-    this.#partial = this.#allocate(length);
+    this.#partial = this.#spare?.length === length ? this.#spare : this.#allocate(length);
+    this.#spare = undefined;
     this.#filled = 0;
     return this.#fill(this.#partial);
   }

@@ -7,7 +7,7 @@ import fc from 'fast-check';
 import { IPCError } from '../base/errors.ts';
 import { encodeFrame, type Frame } from '../protocol/codec.ts';
 import { FIRST_FRAME_TYPE, FrameFlag, FrameType, frameTypeName, LAST_FRAME_TYPE } from '../protocol/frame-types.ts';
-import { DEFAULT_LIMITS, HANDSHAKE_BYTES_MAX } from '../protocol/limits.ts';
+import { DEFAULT_LIMITS, FRAGMENT_BYTES, HANDSHAKE_BYTES_MAX } from '../protocol/limits.ts';
 import { FrameWriter } from './frame-writer.ts';
 import { Session } from './session.ts';
 import { SlabPool } from './slab-pool.ts';
@@ -190,6 +190,32 @@ function piece(id: number, total: number, bytes: number, flags: number): Uint8Ar
   payload[0] = FrameType.NOTIFICATION;
   return framed({ type: FrameType.FRAGMENT, id, value: total, flags, payload });
 }
+
+test('pieces: all but the last of a body are received into the same memory, which is not kept behind it', () => {
+  const allocated: number[] = [];
+  const allocate = (bytes: number) => {
+    allocated.push(bytes);
+    return new Uint8Array(bytes);
+  };
+  const options = { role: 'server', limits: DEFAULT_LIMITS, heartbeatIntervalMs: 0, allocate } as const;
+  const target = new Session(options, new FrameWriter(new SlabPool()));
+  target.become('open');
+  const sender = new FrameWriter(new SlabPool());
+  const payload = Uint8Array.from({ length: 4 * FRAGMENT_BYTES }, (_, i) => (i * 31) % 251);
+  sender.frame(FrameType.NOTIFICATION, 0, 1, 0, 1, 0, payload);
+  const bytes = Buffer.concat(sender.take(Number.POSITIVE_INFINITY)?.parts ?? []);
+  const frames: Frame[] = [];
+  for (let at = 0; at < bytes.length; at += 60_000) take(target, bytes.subarray(at, at + 60_000), frames);
+  assert.deepEqual(
+    frames.map((frame) => payload.every((byte, i) => byte === frame.payload[i]) && frame.payloadBytes),
+    [payload.length],
+  );
+  assert.deepEqual(
+    allocated.filter((one) => one === FRAGMENT_BYTES),
+    [FRAGMENT_BYTES],
+  );
+  assert.equal(target.heldBytes, 0);
+});
 
 for (const [title, chunks, code] of [
   ['a piece that was never begun', [piece(1, 100, 10, 0)], 'PEER_MALFORMED_FRAME'],

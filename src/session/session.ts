@@ -155,7 +155,13 @@ export class Session {
         return undefined;
       case FrameType.FRAGMENT: {
         const body = this.#reassembly.add(frame);
-        return body === undefined ? undefined : this.#take(decodeFrame(body, 0, body.length));
+        if (body === undefined) {
+          // More pieces follow, and all but the last are of one size.
+          this.#cutter.reuse();
+          return undefined;
+        }
+        this.#cutter.dropSpare();
+        return this.#take(decodeFrame(body, 0, body.length));
       }
       default:
         return frame;

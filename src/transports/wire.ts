@@ -14,7 +14,7 @@ export interface PeerAddress {
 }
 
 export interface WireEvents {
-  /** Bytes arrived. The chunk belongs to the receiver: the wire never reuses it. */
+  /** Bytes arrived. The chunk belongs to the receiver, who may write into it: the wire never reuses it. */
   data(chunk: Uint8Array): void;
   /** What was buffered has gone out: more may be written. */
   drain(): void;
