@@ -6,7 +6,8 @@
 
 namespace isthmus {
 namespace {
-constexpr int kSpinRounds = 16;
+/** About 1.5 µs of looking: longer than an answer takes from another core, and on one core the other waits for it. */
+constexpr int kSpinRounds = 4;
 /** However busy the machine, a spin ends after so long: the event loop has other things to do. */
 constexpr uint64_t kLongestSpinNs = 1000000;
 }
