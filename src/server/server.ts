@@ -68,6 +68,8 @@ export class IPCServer extends EventEmitter<ServerEvents> {
   /** Over when requests that are open have had their time. */
   readonly #patience = over();
   #startedAt: number | undefined;
+  /** When it was last looked who had been heard: milliseconds since the epoch. */
+  #lookedAt = 0;
   #places = 0;
   #heartbeat: NodeJS.Timeout | undefined;
   #wheel: NodeJS.Timeout | undefined;
@@ -303,7 +305,16 @@ export class IPCServer extends EventEmitter<ServerEvents> {
   #joined(peer: NativePeer | LegacyPeer): void {
     this.#peers.add(peer);
     this.#hub.context.stats.connectionsTotal += 1;
-    this.connectionManager.addConnection(peer);
+    this.#manage(peer, (manager) => manager.addConnection(peer));
+  }
+
+  /** A user's own table that throws is at fault, not the client. */
+  #manage(peer: ServerConnection, run: (manager: ConnectionManager) => void): void {
+    try {
+      run(this.connectionManager);
+    } catch (thrown) {
+      this.#hub.context.report(toError(thrown), peer);
+    }
   }
 
   /** A listener that throws is at fault, not the client. */
@@ -320,7 +331,7 @@ export class IPCServer extends EventEmitter<ServerEvents> {
     this.#places -= 1;
     this.#hub.context.stats.bytesInBefore += peer.bytesIn;
     this.#hub.context.stats.bytesOutBefore += peer.bytesOut;
-    this.connectionManager.removeConnection(peer);
+    this.#manage(peer, (manager) => manager.removeConnection(peer));
     if (this.#peers.size === 0) this.#emptied?.();
     try {
       this.emit('disconnection', peer, error);
@@ -341,7 +352,12 @@ export class IPCServer extends EventEmitter<ServerEvents> {
     const every = half === 0 ? TICK_MS : Math.max(10, Math.min(TICK_MS, half));
     this.#heartbeat = setInterval(() => {
       const now = this.#hub.context.clock();
-      for (const peer of this.#peers) peer.tick(now);
+      const lookedBefore = this.#lookedAt;
+      this.#lookedAt = this.#hub.context.now();
+      for (const peer of this.#peers) {
+        if (peer.lastActivity > lookedBefore) this.#manage(peer, (manager) => manager.updateActivity(peer.id));
+        peer.tick(now);
+      }
       this.#hub.context.setClock();
       this.#hub.context.applications.sweep();
     }, every).unref();
