@@ -1,6 +1,7 @@
 // Who gets what is published, in which order, and from whom it says that it comes.
 
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { test } from 'node:test';
 import type { IPCError, Message } from '../../src/client/index.ts';
 import { atWork, Collected, TRANSPORTS, withCode } from '../support/broker-at-work.ts';
@@ -134,6 +135,27 @@ test('a late subscriber gets the retained value, marked as such, by name and by 
     all.slice(3),
     Array.from({ length: 3 }, () => ['config.mode', 'live', false]),
   );
+});
+
+test('after a reconnect the kept values come again, marked as such: what changed meanwhile, and what was seen', async (t) => {
+  const { server, app, client } = await atWork(t);
+  const [same, changed] = ['same', 'changed'].map((name) => app.createChannel(`state.${name}`, { retain: true }));
+  same?.publish(1);
+  changed?.publish(1);
+  const subscriber = await client({ reconnect: true, reconnectDelay: 1 });
+  const seen = new Collected<string>();
+  const off = await client();
+  await subscriber.subscribe('state.*', ({ channelId, payload, retained }) =>
+    seen.add(`${channelId}=${String(payload)}${retained ? ' kept' : ''}`),
+  );
+  assert.deepEqual([...(await seen.until(2))].sort(), ['state.changed=1 kept', 'state.same=1 kept']);
+  const left = once(server, 'disconnection');
+  server.connectionManager.getConnection(subscriber.connectionId as string)?.close();
+  await left;
+  changed?.publish(2);
+  assert.deepEqual([...(await seen.until(4))].slice(2).sort(), ['state.changed=2 kept', 'state.same=1 kept']);
+  await off.publishConfirmed('state.same', 3);
+  assert.deepEqual((await seen.until(5)).slice(4), ['state.same=3']);
 });
 
 test('handlers of every message type are called, with the connection that the message came from', async (t) => {
