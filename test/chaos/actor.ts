@@ -2,6 +2,7 @@
 
 import type { ActorOrder, Stage } from './orders.ts';
 import { runCaller, runPublisher, runSubscriber, runWorker } from './client-roles.ts';
+import { runHeap } from './heap-role.ts';
 import { runServer } from './server-role.ts';
 
 const heard = new Set<string>();
@@ -30,6 +31,8 @@ function play(order: ActorOrder): Promise<void> {
       return runWorker(order, stage);
     case 'server':
       return runServer(order, stage);
+    case 'heap':
+      return runHeap(order, stage);
   }
 }
 

@@ -54,7 +54,8 @@ export class Actor {
     for (;;) {
       const found = this.events.find((event) => event[key] !== undefined);
       if (found !== undefined) return found[key] as NonNullable<ActorEvent[K]>;
-      if (this.#outcome !== undefined) throw new Error(`ended with ${this.#outcome} and did not say ${key}`);
+      const fault = this.events.find((event) => event.fault !== undefined)?.fault ?? '';
+      if (this.#outcome !== undefined) throw new Error(`ended with ${this.#outcome}, no word of ${key}: ${fault}`);
       await new Promise<void>((resolve) => this.#watchers.add(resolve));
     }
   }

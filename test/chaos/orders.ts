@@ -48,6 +48,13 @@ export type ActorOrder = { readonly tag: string } & (
       /** File to which each stored text is written before it is acknowledged. */
       readonly journal: string;
     }
+  | {
+      readonly role: 'heap';
+      readonly path: string;
+      readonly habit: string;
+      readonly times: number;
+      readonly bytesEachMax: number;
+    }
 );
 
 /** Each event has one of these keys. */
@@ -70,6 +77,7 @@ export interface ActorEvent {
   readonly port?: number;
   /** What the server still held when everybody had left. */
   readonly leftovers?: Readonly<Record<string, number>>;
+  readonly heap?: Readonly<Record<string, number>>;
 }
 
 /** What a role sees of the test that started it. */
