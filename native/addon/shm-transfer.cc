@@ -43,15 +43,32 @@ napi_value send_batch(napi_env env, napi_callback_info info) {
   return integer(env, status);
 }
 
+/** Electron forbids memory of ours behind an ArrayBuffer; ISTHMUS_NO_EXTERNAL_BUFFERS=1 does so anywhere. */
+static bool external_is_forbidden() {
+  static const bool forbidden = [] {
+    const char* said = std::getenv("ISTHMUS_NO_EXTERNAL_BUFFERS");
+    return said && std::strcmp(said, "1") == 0;
+  }();
+  return forbidden;
+}
+
+/** Null where external buffers are forbidden. */
+static napi_value external_buffer(napi_env env, uint8_t* place, uint64_t bytes, napi_finalize finalize, void* hint) {
+  napi_value result = nullptr;
+  if (external_is_forbidden()) return nullptr;
+  if (napi_create_external_arraybuffer(env, place, bytes, finalize, hint, &result) == napi_ok) return result;
+  return nullptr;
+}
+
 static void give_back(napi_env, void* data, void* bytes) {
   give_memory(static_cast<uint8_t*>(data), reinterpret_cast<size_t>(bytes));
 }
 
 /** An ArrayBuffer over memory that comes back when it is collected; null where external buffers are forbidden. */
 static napi_value kept_buffer(napi_env env, uint8_t* block, uint64_t bytes) {
-  napi_value result = nullptr;
   void* hint = reinterpret_cast<void*>(static_cast<size_t>(bytes));
-  if (napi_create_external_arraybuffer(env, block, bytes, give_back, hint, &result) != napi_ok) return nullptr;
+  napi_value result = external_buffer(env, block, bytes, give_back, hint);
+  if (!result) return nullptr;
   // Only for memory of its own does V8 ask whether young buffers have become too much, and collects them;
   // without this they would wait for the next full collection.
   napi_value reminder;
@@ -149,13 +166,13 @@ napi_value receive_into(napi_env env, napi_callback_info info) {
   return integer(env, status);
 }
 
-/** As kept_buffer, or a copy where that is refused. The block is no longer the caller's. */
-static napi_value owned_buffer(napi_env env, uint8_t* block, uint64_t bytes) {
-  if (napi_value result = kept_buffer(env, block, bytes)) return result;
+/** The first `bytes` of a block: as kept_buffer, or a copy where that is refused. The block is no longer the caller's. */
+static napi_value owned_buffer(napi_env env, uint8_t* block, uint64_t room, uint64_t bytes) {
+  if (napi_value result = bytes == room && bytes > 0 ? kept_buffer(env, block, bytes) : nullptr) return result;
   napi_value result = nullptr;
   void* copy = nullptr;
-  if (napi_create_arraybuffer(env, bytes, &copy, &result) == napi_ok) std::memcpy(copy, block, bytes);
-  give_memory(block, bytes);
+  if (napi_create_arraybuffer(env, bytes, &copy, &result) == napi_ok && bytes > 0) std::memcpy(copy, block, bytes);
+  give_memory(block, room);
   return result ? result : integer(env, kNoMemory);
 }
 
@@ -170,14 +187,9 @@ napi_value receive_owned(napi_env env, napi_callback_info info) {
     Message message;
     Status status = handle->channel.receive(block, room, message);
     report(handle, message);
-    if (status == kOk && message.bytes == room && room > 0) return owned_buffer(env, block, room);
+    // On a channel that drops, a smaller one may have taken the place of the message that was asked for.
+    if (status == kOk) return owned_buffer(env, block, room, message.bytes);
     give_memory(block, room);
-    if (status == kOk && message.bytes == 0) {
-      napi_value empty = nullptr;
-      void* unused = nullptr;
-      napi_create_arraybuffer(env, 0, &unused, &empty);
-      return empty;
-    }
     if (status != kNeedsSpace) return integer(env, status);
     room = message.bytes;
     block = take_memory(room);
@@ -193,7 +205,7 @@ napi_value take_large(napi_env env, napi_callback_info info) {
   uint64_t bytes = 0;
   uint8_t* data = handle->channel.take_large(bytes);
   if (!data) return integer(env, kEmpty);
-  return owned_buffer(env, data, bytes);
+  return owned_buffer(env, data, bytes, bytes);
 }
 
 // takeLargeInto(handle, bytes) -> status; the place is large enough
@@ -212,12 +224,6 @@ napi_value take_large_into(napi_env env, napi_callback_info info) {
 
 static void forget(napi_env, void*, void*) {}
 
-static napi_value external_view(napi_env env, const uint8_t* place, uint64_t bytes) {
-  napi_value result = nullptr;
-  if (napi_create_external_arraybuffer(env, const_cast<uint8_t*>(place), bytes, forget, nullptr, &result) == napi_ok) return result;
-  return nullptr;
-}
-
 // receiveView(handle) -> ArrayBuffer over the ring | status. Ticket 0: it is a copy and holds nothing.
 napi_value receive_view(napi_env env, napi_callback_info info) {
   Arguments<1> args(env, info);
@@ -229,7 +235,7 @@ napi_value receive_view(napi_env env, napi_callback_info info) {
   Status status = handle->channel.receive_view(place, message, ticket);
   report(handle, message);
   if (status != kOk) return integer(env, status);
-  napi_value result = message.bytes > 0 ? external_view(env, place, message.bytes) : nullptr;
+  napi_value result = message.bytes > 0 ? external_buffer(env, const_cast<uint8_t*>(place), message.bytes, forget, nullptr) : nullptr;
   if (!result) {
     void* copy = nullptr;
     if (napi_create_arraybuffer(env, message.bytes, &copy, &result) == napi_ok && message.bytes > 0) {
@@ -260,7 +266,7 @@ napi_value loan(napi_env env, napi_callback_info info) {
   const uint64_t bytes = static_cast<uint64_t>(args.int64(1));
   Status status = handle->channel.loan(bytes, place);
   if (status != kOk) return integer(env, status);
-  napi_value result = external_view(env, place, bytes);
+  napi_value result = external_buffer(env, place, bytes, forget, nullptr);
   if (result) return result;
   handle->channel.drop_loan();
   return integer(env, kUnsupported);

@@ -128,6 +128,7 @@ class Channel {
 
   // peers.cc
   Status claim(const HandleOptions& options);
+  void take_slot(uint32_t slot, const HandleOptions& options);
   Status join(bool with_history);
   bool evict_if_dead(uint32_t slot);
   void mourn();

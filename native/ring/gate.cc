@@ -151,7 +151,7 @@ void Channel::rouse(Gate& gate, uint64_t below) {
   platform::wake_all(gate.sequence);
   const uint32_t used = region()->registry.slots_used.load(std::memory_order_acquire);
   for (uint32_t i = 0; i < used && i < kMaxPeers; i++) {
-    if (i == slot_ || peer(i).state.load(std::memory_order_acquire) == kFree) continue;
+    if ((claimed_ && i == slot_) || peer(i).state.load(std::memory_order_acquire) == kFree) continue;
     if (peer(i).cursor.load(std::memory_order_relaxed) < below) ring(i);
   }
 }

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "../ring/channel.h"
+#include "../ring/memory.h"
 
 #define CHECK(condition, ...)                                            \
   do {                                                                   \
@@ -87,7 +88,7 @@ inline Status receive_wait(Channel& channel, std::vector<uint8_t>& bytes, Messag
       uint64_t size;
       uint8_t* data = channel.take_large(size);
       bytes.assign(data, data + size);
-      free(data);
+      give_memory(data, size);
       return kOk;
     }
     if (status != kEmpty) return status;

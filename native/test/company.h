@@ -156,7 +156,7 @@ class Survivors {
         uint64_t size;
         uint8_t* data = receiver_.take_large(size);
         check(data, message);
-        free(data);
+        give_memory(data, size);
         continue;
       }
       CHECK(status == kOk, "receive gave %d", status);

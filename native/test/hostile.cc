@@ -228,7 +228,7 @@ void do_something(Member& member, const RegionOptions& options, Random& random) 
   uint64_t bytes = 0;
   uint8_t* data = channel.take_large(bytes);
   if (data) read_all(data, bytes);
-  free(data);
+  give_memory(data, bytes);
 }
 
 void attack(uint64_t round, uint64_t seed) {

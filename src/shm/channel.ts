@@ -2,7 +2,8 @@
 
 import { EventEmitter } from 'node:events';
 import { abortError, IPCError, toError } from '../base/errors.ts';
-import { booleanOption, integerOption, invalidOption, knownOptions } from '../base/options.ts';
+import { booleanOption, functionOption, knownOptions } from '../base/options.ts';
+import { allToBytes, checkPlace, countOption, type Sendable, toBytes, waitOf } from './arguments.ts';
 import {
   checkMode,
   checkType,
@@ -11,18 +12,14 @@ import {
   encodeName,
   resolveOptions,
   type ResolvedOptions,
-  resolveWait,
   type ShmChannelOptions,
   type ShmWaitOptions,
 } from './options.ts';
 import type { Peer } from './presence.ts';
 import type { HandlerOptions, MessageHandler } from './receiver.ts';
 import { ShmSession } from './session.ts';
-import { closedError, shmError, STATUS, timeoutError, withStatus } from './status.ts';
+import { checked, closedError, shmError, STATUS, timeoutError, withStatus } from './status.ts';
 import { copied, Loan, type MessageView } from './view.ts';
-
-/** What can be sent; a text goes as UTF-8. */
-export type Sendable = Uint8Array | ArrayBuffer | string;
 
 /** What can happen to a handle, with what listeners are given. */
 export interface ShmChannelEvents {
@@ -51,7 +48,8 @@ const PRESENCE_EVENTS = new Set<unknown>(['join', 'leave', 'death']);
  * joined; the messages of one handle come in the order in which it sent them.
  *
  * @throws IPCError from the constructor and `connect`: `SYSTEM_NO_ADDON`, `SYSTEM_SHM_SPACE`, `SYSTEM_SHM_FOREIGN`,
- * `USAGE_CHANNEL_MISMATCH`, `LIMIT_PRODUCERS`, `LIMIT_PEERS`, `USAGE_INVALID_OPTION`, `USAGE_INVALID_NAME`.
+ * `USAGE_CHANNEL_MISMATCH`, `LIMIT_PRODUCERS`, `LIMIT_PEERS`, `PEER_CORRUPT_REGION`, `USAGE_INVALID_OPTION`, `USAGE_INVALID_NAME`,
+ * `TIME_OUT` when a stopped process held the lock for 5 s, which the thread waited for.
  *
  * @example
  * ```ts
@@ -70,11 +68,11 @@ export class IPCChannel extends EventEmitter<ShmChannelEvents> {
 
   constructor(type: ChannelType, name: string, mode: number = ConnMode.BOTH, options: ShmChannelOptions = {}) {
     super();
-    this.type = checkType(type);
-    encodeName(name);
+    this.type = checked('open', () => checkType(type));
+    checked('open', () => encodeName(name));
     this.name = name;
-    this.#mode = checkMode(mode);
-    this.#options = resolveOptions(options);
+    this.#mode = checked('open', () => checkMode(mode));
+    this.#options = checked('open', () => resolveOptions(options));
     (this as EventEmitter).on('newListener', (event: unknown) => {
       if (PRESENCE_EVENTS.has(event)) this.#session?.presence.watch();
     });
@@ -105,7 +103,7 @@ export class IPCChannel extends EventEmitter<ShmChannelEvents> {
   /** Joins again after `disconnect`, or with another mode. Nothing happens when it is connected that way already. */
   connect(flags: number = this.#mode): void {
     if (this.#closed) throw closedError('open', this.name);
-    const mode = checkMode(flags);
+    const mode = checked('open', () => checkMode(flags));
     if (this.#session && mode === this.#mode) return;
     this.disconnect();
     const session = new ShmSession(this.name, this.type, mode, this.#options);
@@ -160,7 +158,7 @@ export class IPCChannel extends EventEmitter<ShmChannelEvents> {
    */
   send(data: Sendable, wait?: ShmWaitOptions | number): Promise<void> {
     try {
-      return this.#use('send').sender.send(toBytes(data), resolveWait(wait));
+      return this.#use('send').sender.send(toBytes(data), waitOf('send', wait));
     } catch (error) {
       return Promise.reject(toError(error));
     }
@@ -171,22 +169,23 @@ export class IPCChannel extends EventEmitter<ShmChannelEvents> {
     const { sender } = this.#use('send');
     const bytes = toBytes(data);
     if (timeoutMs === 0) return sender.trySend(bytes);
-    return falseOnTimeout(() => sender.sendSync(bytes, timeoutMs));
+    const wait = waitOf('send', timeoutMs);
+    return falseOnTimeout(() => sender.sendSync(bytes, wait.timeoutMs));
   }
 
   /** Blocks the thread until it is sent: for worker threads. */
   sendSync(data: Sendable, timeoutMs: number = Number.POSITIVE_INFINITY): void {
-    this.#use('send').sender.sendSync(toBytes(data), timeoutMs);
+    this.#use('send').sender.sendSync(toBytes(data), waitOf('send', timeoutMs).timeoutMs);
   }
 
   /** Sends many with few calls: the fast way for small messages. */
   async sendMany(messages: readonly Sendable[], wait?: ShmWaitOptions | number): Promise<void> {
-    await this.#use('send').sender.sendMany(messages.map(toBytes), resolveWait(wait));
+    await this.#use('send').sender.sendMany(allToBytes(messages), waitOf('send', wait));
   }
 
   /** Sends as many as there is room for; gives how many, counted from the first. */
   trySendMany(messages: readonly Sendable[]): number {
-    return this.#use('send').sender.trySendMany(messages.map(toBytes));
+    return this.#use('send').sender.trySendMany(allToBytes(messages));
   }
 
   /**
@@ -195,7 +194,7 @@ export class IPCChannel extends EventEmitter<ShmChannelEvents> {
    * @throws IPCError `TIME_OUT` when the ring has no room now.
    */
   loan(bytes: number): Loan {
-    integerOption('bytes', bytes, { default: 0, min: 0, max: MAX_MESSAGE_BYTES });
+    countOption('send', 'bytes', bytes, 0, MAX_MESSAGE_BYTES);
     const session = this.#use('send');
     const { sender } = session;
     if (bytes > 0 && sender.waiting === 0) {
@@ -221,7 +220,7 @@ export class IPCChannel extends EventEmitter<ShmChannelEvents> {
    */
   receive(wait?: ShmWaitOptions | number): Promise<Buffer> {
     try {
-      return this.#use('receive').receiver.receive(resolveWait(wait));
+      return this.#use('receive').receiver.receive(waitOf('receive', wait));
     } catch (error) {
       return Promise.reject(toError(error));
     }
@@ -245,26 +244,27 @@ export class IPCChannel extends EventEmitter<ShmChannelEvents> {
    */
   async receiveInto(place: Uint8Array, wait?: ShmWaitOptions | number): Promise<number> {
     const { receiver } = this.#use('receive');
-    if (!(place instanceof Uint8Array)) throw invalidOption('place', place, 'a Uint8Array');
-    return receiver.receiveBy(() => receiver.takeInto(place), resolveWait(wait));
+    checkPlace(place);
+    return receiver.receiveBy(() => receiver.takeInto(place), waitOf('receive', wait));
   }
 
   /** As `receiveInto`, if there is a message; else null. */
   tryReceiveInto(place: Uint8Array): number | null {
-    if (!(place instanceof Uint8Array)) throw invalidOption('place', place, 'a Uint8Array');
-    return this.#use('receive').receiver.takeInto(place) ?? null;
+    const { receiver } = this.#use('receive');
+    checkPlace(place);
+    return receiver.takeInto(place) ?? null;
   }
 
   /** Blocks the thread until a message comes: for worker threads. */
   receiveSync(timeoutMs: number = Number.POSITIVE_INFINITY): Buffer {
-    return this.#use('receive').receiver.receiveSync(timeoutMs);
+    return this.#use('receive').receiver.receiveSync(waitOf('receive', timeoutMs).timeoutMs);
   }
 
   /** Waits for one message, and gives with it those that are there already, at most `max`. */
   async receiveMany(max: number, wait?: ShmWaitOptions | number): Promise<Buffer[]> {
-    integerOption('max', max, { default: 1, min: 1, max: 1_000_000 });
+    countOption('receive', 'max', max, 1, 1_000_000);
     const { receiver } = this.#use('receive');
-    const messages = [await receiver.receive(resolveWait(wait))];
+    const messages = [await receiver.receive(waitOf('receive', wait))];
     while (messages.length < max) {
       const next = receiver.take();
       if (next === undefined) break;
@@ -276,7 +276,7 @@ export class IPCChannel extends EventEmitter<ShmChannelEvents> {
   /** The next message without a copy, when it comes. See `MessageView`. */
   async receiveView(wait?: ShmWaitOptions | number): Promise<MessageView> {
     const { receiver } = this.#use('receive');
-    return receiver.receiveBy(() => this.tryReceiveView(), resolveWait(wait));
+    return receiver.receiveBy(() => this.tryReceiveView(), waitOf('receive', wait));
   }
 
   /** The next message without a copy, or undefined. See `MessageView`. Messages taken in advance come as copies. */
@@ -289,9 +289,13 @@ export class IPCChannel extends EventEmitter<ShmChannelEvents> {
 
   /** Calls the handler with every message; gives a function that ends it. */
   onMessage(handler: MessageHandler, options: HandlerOptions = {}): () => void {
-    knownOptions('onMessage', options, ['borrow']);
-    const borrow = booleanOption('borrow', options.borrow, false);
-    return this.#use('receive').receiver.addHandler(handler, borrow);
+    const { receiver } = this.#use('receive');
+    const borrow = checked('receive', () => {
+      functionOption('handler', handler);
+      knownOptions('onMessage', options, ['borrow']);
+      return booleanOption('borrow', options.borrow, false);
+    });
+    return receiver.addHandler(handler, borrow);
   }
 
   /** Messages until the channel is closed. */
@@ -333,24 +337,17 @@ export class IPCChannel extends EventEmitter<ShmChannelEvents> {
 
   /** True when there are so many receivers; false when the time ran out. */
   async waitForReceivers(count: number, wait?: ShmWaitOptions | number): Promise<boolean> {
-    integerOption('count', count, { default: 1, min: 0, max: 1024 });
-    const resolved = resolveWait(wait);
+    countOption('open', 'count', count, 0, 1024);
+    const resolved = waitOf('open', wait);
     if (resolved.signal?.aborted) throw withStatus('open', abortError(resolved.signal));
     return this.#use('open').presence.waitForReceivers(count, resolved);
   }
 
   /** With false, handlers of this channel do not keep the process alive. */
   setKeepAlive(keepAlive: boolean): void {
-    if (typeof keepAlive !== 'boolean') throw invalidOption('keepAlive', keepAlive, 'true or false');
-    this.#use('receive').receiver.setKeepAlive(keepAlive);
+    const { receiver } = this.#use('receive');
+    receiver.setKeepAlive(checked('receive', () => booleanOption('keepAlive', keepAlive, true)));
   }
-}
-
-function toBytes(data: Sendable): Uint8Array {
-  if (data instanceof Uint8Array) return data;
-  if (typeof data === 'string') return Buffer.from(data);
-  if (data instanceof ArrayBuffer) return new Uint8Array(data);
-  throw invalidOption('data', data, 'a Uint8Array, an ArrayBuffer or a text');
 }
 
 function falseOnTimeout(action: () => void): boolean {

@@ -1,8 +1,8 @@
 // The public entry `isthmus/shm`.
 
+export type { Sendable } from './arguments.ts';
 export {
   IPCChannel,
-  type Sendable,
   type ShmChannelEvents,
 } from './channel.ts';
 export {

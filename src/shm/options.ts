@@ -201,6 +201,7 @@ const FOREVER: ResolvedWait = { timeoutMs: Number.POSITIVE_INFINITY, signal: und
 export function resolveWait(options: ShmWaitOptions | number | undefined): ResolvedWait {
   if (options === undefined) return FOREVER;
   const given: ShmWaitOptions = typeof options === 'number' ? { timeoutMs: options } : options;
+  knownOptions('wait', given, ['timeoutMs', 'signal']);
   const { timeoutMs } = given;
   if (timeoutMs !== undefined && (typeof timeoutMs !== 'number' || !(timeoutMs >= 0))) {
     throw invalidOption('timeoutMs', timeoutMs, 'a number of milliseconds from 0');

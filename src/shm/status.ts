@@ -1,7 +1,7 @@
 // How the ring's statuses become errors, and the status codes that users of libipc know.
 
 import { constants } from 'node:os';
-import { type IPCError, ipcError } from '../base/errors.ts';
+import { IPCError, ipcError } from '../base/errors.ts';
 import type { ErrorCode } from '../base/error-codes.ts';
 
 /** native/ring/status.h holds the same numbers. */
@@ -68,6 +68,15 @@ export function shmError(
 
 export function withStatus(activity: Activity, error: IPCError): ShmError {
   return Object.assign(error, { statusCode: STATUS_OF_CODE[error.code] ?? STATUS_OF_ACTIVITY[activity] });
+}
+
+/** Arguments looked at: what is wrong with them is said with a status code too. */
+export function checked<T>(activity: Activity, look: () => T): T {
+  try {
+    return look();
+  } catch (error) {
+    throw error instanceof IPCError ? withStatus(activity, error) : error;
+  }
 }
 
 const ERROR_OF_STATUS: Readonly<Record<number, readonly [ErrorCode, string]>> = {

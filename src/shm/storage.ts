@@ -1,7 +1,8 @@
 // Channels as a whole: which there are, what is in them, removing them; and one message without a handle.
 
 import { constants } from 'node:os';
-import { IPCChannel, type Sendable } from './channel.ts';
+import type { Sendable } from './arguments.ts';
+import { IPCChannel } from './channel.ts';
 import {
   ChannelType,
   ConnMode,
@@ -14,7 +15,7 @@ import {
 } from './options.ts';
 import { type Peer, toPeer } from './presence.ts';
 import { Ring, shmNative } from './ring.ts';
-import { errorOfStatus } from './status.ts';
+import { checked, errorOfStatus } from './status.ts';
 
 /** One channel of `list`. */
 export interface ChannelEntry {
@@ -59,11 +60,13 @@ export function list(): ChannelEntry[] {
     .map((entry) => ({ name: decodeName(entry.name), group: entry.group === 1 }));
 }
 
+const fileNameOf = (name: string): string => checked('open', () => encodeName(name));
+
 /** Looks into a channel without taking part in its traffic; undefined when there is none of this name. */
 export function inspect(name: string, options: { readonly group?: boolean } = {}): ChannelReport | undefined {
   let ring: Ring;
   try {
-    ring = new Ring(name, encodeName(name), undefined, 0, resolveOptions({ ...options, mustExist: true }));
+    ring = new Ring(name, fileNameOf(name), undefined, 0, resolveOptions({ ...options, mustExist: true }));
   } catch (error) {
     if (isMissing(error)) return undefined;
     throw error;
@@ -105,7 +108,7 @@ function isMissing(error: unknown): boolean {
  * themselves, who comes later gets a new one. Not needed to tidy up: that happens by itself.
  */
 export function clearChannelStorage(name: string, options: { readonly group?: boolean } = {}): boolean {
-  const status = shmNative().clear(encodeName(name), options.group === true);
+  const status = shmNative().clear(fileNameOf(name), options.group === true);
   if (status === 0) return true;
   if (status === -constants.errno.ENOENT) return false;
   throw errorOfStatus('open', status, name);

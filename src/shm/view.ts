@@ -103,10 +103,12 @@ export class Loan {
   }
 }
 
+const NO_TICKET = 0;
+
 /** The views and the loan that one handle has given out; all of them end with it. */
 export class Views {
   readonly #ring: Ring;
-  readonly #open = new Map<MessageView, { buffer: ArrayBuffer; ticket: number }>();
+  readonly #views = new Set<MessageView>();
   #loaned: { buffer: ArrayBuffer; loan: Loan } | undefined;
 
   constructor(ring: Ring) {
@@ -114,7 +116,7 @@ export class Views {
   }
 
   get count(): number {
-    return this.#open.size;
+    return this.#views.size;
   }
   /** While a place in the ring is lent, nothing else can be sent. */
   get isLoaned(): boolean {
@@ -128,15 +130,18 @@ export class Views {
       if (got === STATUS.empty) return undefined;
       if (got !== STATUS.large) throw ring.error('receive', got);
       const { sequence } = ring;
-      return copied(new Uint8Array(ring.takeLarge()), sequence);
+      return this.#open(ring.takeLarge(), sequence, NO_TICKET);
     }
-    const { ticket, sequence } = ring;
-    if (ticket === 0) return copied(new Uint8Array(got), sequence);
-    const view = new MessageView(new Uint8Array(got), sequence, true, (released) => {
-      this.#open.delete(released);
-      ring.releaseView(got, ticket);
+    return this.#open(got, ring.sequence, ring.ticket);
+  }
+
+  /** Without a ticket it is a copy, which holds nothing up and otherwise behaves as the others do. */
+  #open(buffer: ArrayBuffer, sequence: number, ticket: number): MessageView {
+    const view = new MessageView(new Uint8Array(buffer), sequence, ticket !== NO_TICKET, (released) => {
+      this.#views.delete(released);
+      this.#ring.releaseView(buffer, ticket);
     });
-    this.#open.set(view, { buffer: got, ticket });
+    this.#views.add(view);
     return view;
   }
 
@@ -167,7 +172,7 @@ export class Views {
 
   /** Before the region goes: nothing may point into it any more. */
   releaseAll(): void {
-    for (const view of [...this.#open.keys()]) view.release();
+    for (const view of [...this.#views]) view.release();
     this.#loaned?.loan.release();
   }
 }

@@ -13,6 +13,11 @@ export function sizeOf(sender: number, number: number, maxBytes: number): number
   return HEAD_BYTES + (mix(sender * 7919 + number) % maxBytes);
 }
 
+/** Between two sizes, in such a way that every order of magnitude comes as often. */
+export function spreadSize(sender: number, number: number, from: number, to: number): number {
+  return Math.round(from * (to / from) ** (mix(sender * 7919 + number) / 2 ** 32));
+}
+
 export function makeMessage(sender: number, number: number, bytes: number): Buffer {
   const message = Buffer.alloc(bytes);
   let state = mix(sender * 31 + number);
