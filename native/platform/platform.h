@@ -1,7 +1,7 @@
 // What the ring needs from the operating system, and nothing else: a mapped file, byte locks that the
 // system itself releases when their holder dies, waiting on a word of shared memory, a doorbell that an
 // event loop can be woken by, a clock. linux.cc and macos.cc, with posix.cc for what the two do alike, and
-// windows.cc; nothing elsewhere in native/ asks which system it is on, but for the FIFOs of pipe.cc.
+// windows*.cc; nothing else of the ring asks which system it is on.
 #pragma once
 
 #include <atomic>
