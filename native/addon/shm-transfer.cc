@@ -121,7 +121,6 @@ napi_value receive_batch(napi_env env, napi_callback_info info) {
   const int32_t max = args.int32(2);
   int32_t count = 0;
   Status status = kOk;
-  if (max > 1) handle->channel.gather();
   while (count < max) {
     Message message;
     // What has come since is left for the next call: to run after the sender, message by message, would

@@ -79,7 +79,7 @@ class Channel {
   Status receive_view(const uint8_t*& place, Message& message, uint64_t& ticket);
   void release_view(uint64_t ticket);
   bool has_views() const { return !views_.empty(); }
-  /** Before many are received: gives a sender that is at work a moment to write more. */
+  /** Part of every look at `head`: gives a sender that is at work a moment to write more. */
   void gather();
   /** Tells senders how far this receiver is. */
   void publish_cursor();

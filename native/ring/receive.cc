@@ -48,6 +48,7 @@ Status Channel::peek(RecordHeader& header, uint64_t& size) {
         if (cursor_ != published_) publish_cursor();
         return kEmpty;
       }
+      gather();
     }
     const bool possible = cached_head_ - cursor_ <= capacity_;
     Status status = possible ? read_header(cursor_, cached_head_, header, size) : kCorrupt;
@@ -66,9 +67,9 @@ Status Channel::peek(RecordHeader& header, uint64_t& size) {
  * it looks away for a moment. One message alone, as when two ask and answer, is never held up.
  */
 void Channel::gather() {
-  const uint64_t waiting = region()->heads.head.load(std::memory_order_acquire) - cursor_;
-  if (waiting >= kGathered || waiting < 2 * sizeof(RecordHeader)) {
-    if (waiting > 0) gather_ns_ = 0;
+  const uint64_t waiting = cached_head_ - cursor_;
+  if (waiting >= kGathered || waiting < 2 * sizeof(RecordHeader) || latest_) {
+    gather_ns_ = 0;
     return;
   }
   const uint8_t* at = file_.data() + offset_of(cursor_);
@@ -82,6 +83,7 @@ void Channel::gather() {
   const uint64_t until = platform::now_ns() + gather_ns_;
   do platform::pause_processor();
   while (platform::now_ns() < until);
+  cached_head_ = region()->heads.head.load(std::memory_order_acquire);
 }
 
 void Channel::publish_cursor() {
