@@ -264,6 +264,10 @@ export class ClientCore implements LinkOwner, LifecycleOwner, SubscriptionOwner 
     );
   }
 
+  subscriptionEnded(subscription: Subscription, error: IPCError): void {
+    this.standing.ended(subscription, error);
+  }
+
   /** An error that nobody awaits. */
   report(error: IPCError): void {
     if (this.events.error.size > 0) this.events.error.emit(error);

@@ -61,6 +61,8 @@ export interface LinkOwner {
   notified(message: Message): void;
   /** An error that nobody awaits. */
   report(error: IPCError): void;
+  /** The server has ended a subscription that it had agreed to. */
+  subscriptionEnded(subscription: Subscription, error: IPCError): void;
   /** The handshake is done. */
   opened(link: Link): void;
   /** The connection has gone, those who wait on it are about to be told: nothing may be sent on it. */

@@ -1,7 +1,7 @@
 // One connection to a server, as the client sees it: the handshake, what goes out, and what an incoming
 // frame means. It holds nothing that outlives the connection.
 
-import { errorFromWire, ipcError, type IPCError } from '../base/errors.ts';
+import { ipcError, type IPCError } from '../base/errors.ts';
 import type { Connection, ConnectionOwner, FrameSource } from '../connection/connection.ts';
 import type { Frame } from '../protocol/codec.ts';
 import {
@@ -14,7 +14,7 @@ import {
 } from '../protocol/frame-types.ts';
 import { Message, MessageType } from '../protocol/messages.ts';
 import { encodePayload, type EncodedPayload } from '../protocol/payload.ts';
-import { CREDIT_OVERHEAD_BYTES, readFields, type TickResult, writeFields } from '../session/session.ts';
+import { CREDIT_OVERHEAD_BYTES, readError, readFields, type TickResult, writeFields } from '../session/session.ts';
 import { Acknowledgement, CallTable, type Pending } from './calls.ts';
 import { goodbyeError, readWelcome, type Welcome } from './handshake.ts';
 import { type Link, type LinkOwner, lossOf, unpublished } from './link.ts';
@@ -327,14 +327,13 @@ export class NativeLink implements Link, ConnectionOwner, StreamLink, Subscripti
   }
 
   #refused(frame: Frame): void {
-    const { code, message, details } = readFields(frame);
-    const error = errorFromWire(
-      String(code),
-      String(message),
-      typeof details === 'object' && details !== null ? (details as Record<string, unknown>) : undefined,
-    );
+    const error = readError(frame);
     const pending = this.#calls.take(frame.id);
     if (pending !== undefined) pending.fail(error);
+    const subscription = this.#subscriptions.get(frame.id);
+    if (pending !== undefined || subscription === undefined) return;
+    this.dropSubscription(frame.id);
+    this.#owner.subscriptionEnded(subscription, error);
   }
 
   #credit(frame: Frame): void {

@@ -71,6 +71,13 @@ export class Standing {
     if (link !== undefined && id !== 0) await link.unserve(id).catch(ignoreLoss);
   }
 
+  /** The server has ended a subscription: the next connection does not bring it back. */
+  ended(subscription: Subscription, error: IPCError): void {
+    this.subscriptions.delete(subscription);
+    subscription.end(error);
+    this.#report(error);
+  }
+
   /** A new connection. Resolves, and never rejects, once the server has answered for everything. */
   restore(link: Link): Promise<unknown> {
     const restored: Promise<void>[] = [];
@@ -100,10 +107,8 @@ export class Standing {
     } catch (thrown) {
       const error = thrown as IPCError;
       if (isLoss(error)) return;
-      this.subscriptions.delete(subscription);
       link.dropSubscription(subscription.id);
-      subscription.end(error);
-      this.#report(error);
+      this.ended(subscription, error);
     }
   }
 

@@ -1,6 +1,6 @@
 // The JSON members of control frames that clients send, checked: docs/protocol.md, "Frame types".
 
-import { errorFromWire, type IPCError, ipcError } from '../base/errors.ts';
+import { type IPCError, ipcError } from '../base/errors.ts';
 import { OUTBOX_POLICIES, type OutboxPolicy } from '../protocol/policies.ts';
 import { writeFields } from '../session/session.ts';
 
@@ -61,13 +61,6 @@ export function helloFields(fields: Fields): HelloFields {
     streamWindowBytes: integerField(fields, 'streamWindowBytes', 1, 2 ** 32 - 1),
     will: willField(fields['will']),
   };
-}
-
-/** The error that a client answers with; what is no text in it is left out. */
-export function saidError({ code, message, details }: Fields): IPCError {
-  const text = (value: unknown): string => (typeof value === 'string' ? value : '');
-  const known = typeof details === 'object' && details !== null ? (details as Record<string, unknown>) : undefined;
-  return errorFromWire(text(code), text(message), known);
 }
 
 /** The payload of an ERROR. */

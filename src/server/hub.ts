@@ -1,7 +1,7 @@
 // What clients ask for meets the broker here, whatever protocol they speak. Publishes and requests have
 // files of their own; here subscriptions come and go, and connections with all that they hold.
 
-import { IPCError, toError } from '../base/errors.ts';
+import { IPCError, ipcError, toError } from '../base/errors.ts';
 import type { Subscribed } from '../broker/channel.ts';
 import type { PresenceEvent } from '../broker/presence.ts';
 import type { Will } from '../broker/types.ts';
@@ -40,7 +40,11 @@ export class Hub {
       },
       publish: (channel, payload, publishOptions) => this.publishing.ofServer(channel, payload, publishOptions),
       channelRemoved: (removed) => {
-        for (const subscriber of removed.subscribers) this.#ended(subscriber);
+        const error = ipcError('REMOTE_NO_CHANNEL', `the channel '${removed.channel.channelId}' was removed`);
+        for (const subscriber of removed.subscribers) {
+          this.#ended(subscriber);
+          subscriber.tellEnded(error);
+        }
         for (const call of removed.unanswered) call.lost();
         this.#announce(removed.presence);
       },

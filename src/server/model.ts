@@ -170,6 +170,8 @@ export interface Subscriber {
   flush(): void;
   /** The subscription is over: nobody waits for it any more. */
   end(): void;
+  /** Tells the client that the server has ended it, where its protocol has words for that. */
+  tellEnded(error: IPCError): void;
 }
 
 /** One connected client as the rest of the server sees it. */
@@ -227,6 +229,8 @@ export interface NativeReceiver extends Peer {
   deliver(deliverable: Deliverable, id: number): void;
   send(type: number, id: number, channel: number, value: number, payload?: Uint8Array): void;
   sendError(id: number, channel: number, error: IPCError): void;
+  /** A subscription of the client has been ended here. */
+  subscriptionEnded(id: number, error: IPCError): void;
 }
 
 /** A client on the old protocol as its subscriptions see it. */

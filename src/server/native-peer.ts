@@ -7,9 +7,9 @@ import type { Frame } from '../protocol/codec.ts';
 import { CreditKind, FrameFlag, FrameType, frameTypeName } from '../protocol/frame-types.ts';
 import type { Message } from '../protocol/messages.ts';
 import { encodePayload } from '../protocol/payload.ts';
-import { CREDIT_OVERHEAD_BYTES, readFields } from '../session/session.ts';
+import { CREDIT_OVERHEAD_BYTES, readError } from '../session/session.ts';
 import { type Binding, Bindings } from './binding.ts';
-import { errorFields, saidError } from './control-fields.ts';
+import { errorFields } from './control-fields.ts';
 import type { Context } from './context.ts';
 import type { Hub } from './hub.ts';
 import { ServerMessage } from './message.ts';
@@ -250,7 +250,7 @@ export class NativePeer extends BasePeer implements ConnectionOwner, NativePubli
 
   #failed(frame: Frame): void {
     // Read first: what cannot be read ends the connection, and with it the call, which must still be known.
-    const error = saidError(readFields(frame));
+    const error = readError(frame);
     this.#outgoing.take(frame.id)?.fail(error);
   }
 
@@ -380,6 +380,11 @@ export class NativePeer extends BasePeer implements ConnectionOwner, NativePubli
 
   sendError(id: number, channel: number, error: IPCError): void {
     this.send(FrameType.ERROR, id, channel, 0, errorFields(error));
+  }
+
+  subscriptionEnded(id: number, error: IPCError): void {
+    this.#operations.forget(id);
+    if (!this.#closed) this.sendError(id, 0, error);
   }
 
   #checkOpen(): void {

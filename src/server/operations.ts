@@ -27,6 +27,11 @@ export class Operations {
     this.#subscribers.get(id)?.grant(bytes);
   }
 
+  /** The subscription has been ended by the server. */
+  forget(id: number): void {
+    this.#subscribers.delete(id);
+  }
+
   /** Throws what ends the connection; everything else is answered. */
   run(frame: Frame): void {
     try {

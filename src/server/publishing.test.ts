@@ -46,6 +46,8 @@ class Behind implements Subscriber {
   end(): void {
     this.flush();
   }
+
+  tellEnded(): void {}
 }
 
 function atWork(): { hub: Hub; app: ServerApplication; subscribe(filter: string): Behind } {

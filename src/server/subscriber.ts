@@ -1,7 +1,7 @@
 // One subscription of one connection: hands deliveries to the connection while it can take them, and keeps
 // the rest in its outbox, bounded, as the policy says.
 
-import { ipcError } from '../base/errors.ts';
+import { type IPCError, ipcError } from '../base/errors.ts';
 import { FrameType } from '../protocol/frame-types.ts';
 import type { OutboxPolicy } from '../protocol/policies.ts';
 import { SendCredit } from '../session/credit.ts';
@@ -88,6 +88,8 @@ abstract class OutboxSubscriber implements Subscriber {
     this.#release();
   }
 
+  abstract tellEnded(error: IPCError): void;
+
   /** Counts messages that this subscription does not get. */
   protected lose(count: number): void {
     this.#dropped += count;
@@ -156,6 +158,10 @@ export class NativeSubscriber extends OutboxSubscriber {
     this.flush();
   }
 
+  override tellEnded(error: IPCError): void {
+    this.connection.subscriptionEnded(this.id, error);
+  }
+
   protected override ready(): boolean {
     return (this.#credit === undefined || this.#credit.open) && !this.connection.congested;
   }
@@ -211,4 +217,7 @@ export class LegacySubscriber extends OutboxSubscriber {
 
   // The old protocol has no word for it; the count shows in `dropped`.
   protected override writeLost(): void {}
+
+  // As the original: a subscriber of a channel that is removed hears nothing any more.
+  override tellEnded(): void {}
 }

@@ -2,7 +2,7 @@
 // taken out one by one, so that none of them waits in memory for the others; handshake state, declared names,
 // pieces and heartbeat are dealt with here. Time is an argument.
 
-import { ipcError } from '../base/errors.ts';
+import { errorFromWire, type IPCError, ipcError } from '../base/errors.ts';
 import { decodeFrame, type Frame } from '../protocol/codec.ts';
 import { type Allocate, allocatePlain, FrameCutter } from '../protocol/frame.ts';
 import { FIRST_FRAME_TYPE, FrameType, frameTypeName, HEADER_BYTES, LAST_FRAME_TYPE } from '../protocol/frame-types.ts';
@@ -214,6 +214,14 @@ export function readFields(frame: Frame): Readonly<Record<string, unknown>> {
     throw ipcError('PEER_MALFORMED_FRAME', `${frameTypeName(frame.type)}: the payload is not a JSON object`);
   }
   return value as Record<string, unknown>;
+}
+
+/** What an ERROR says; what is no text in it is left out. */
+export function readError(frame: Frame): IPCError {
+  const { code, message, details } = readFields(frame);
+  const text = (value: unknown): string => (typeof value === 'string' ? value : '');
+  const known = typeof details === 'object' && details !== null ? (details as Record<string, unknown>) : undefined;
+  return errorFromWire(text(code), text(message), known);
 }
 
 /** Bytes of the JSON object of a control frame. */

@@ -70,6 +70,28 @@ test('a handler of createChannelHandler hears what is published and what the ser
   assert.equal(client.getConnectionInfo().subscriptions, 0);
 });
 
+test('a channel that the server removes ends its subscriptions with REMOTE_NO_CHANNEL, and leaves patterns alone', async () => {
+  await using stage = await scene();
+  const client = await stage.client();
+  const shop = stage.server.getApplication('shop');
+  const reported: Error[] = [];
+  client.onError((error) => reported.push(error));
+  const iterated = await client.subscribe('news');
+  const handled = await client.subscribe('news', () => {});
+  const pattern = await client.subscribe('*');
+  const next = assert.rejects(iterated.next(), coded('REMOTE_NO_CHANNEL'));
+  assert.equal(shop?.removeChannel('news'), true);
+  await next;
+  await client.ping();
+  assert.deepEqual([iterated.active, handled.active, pattern.active], [false, false, true]);
+  assert.equal(reported.filter(coded('REMOTE_NO_CHANNEL')).length, 2);
+  assert.equal(client.getConnectionInfo().subscriptions, 1);
+  // The name is free for a new beginning.
+  const again = await client.subscribe('news');
+  await client.publishConfirmed('news', 'anew');
+  assert.equal((await again.next()).value?.payload, 'anew');
+});
+
 test('sendRequest gives the response, and null at the time-out only to who asks for it', async () => {
   await using stage = await scene();
   stage.server
