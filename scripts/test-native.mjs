@@ -3,7 +3,7 @@
 //
 //   node scripts/test-native.mjs                 what CI runs: several hundred kills
 //   node scripts/test-native.mjs --kills 10000   the long run
-//   node scripts/test-native.mjs --only stress   one of: stress, thread, address, hostile, model, kill
+//   node scripts/test-native.mjs --only stress   one of: stress, thread, address, hostile, kill
 //   node scripts/test-native.mjs --target win32-x64
 //                                                the stress test alone, built for another system (see
 //                                                native-targets.mjs) and run here: by wine, qemu, or as it is
