@@ -18,7 +18,7 @@ export interface NativeBinding {
 }
 
 /** Raised together with `kInterfaceVersion` of native/addon/registration.cc, with every change of the interfaces. */
-export const INTERFACE_VERSION = 3;
+export const INTERFACE_VERSION = 4;
 
 let loaded: NativeBinding | undefined;
 

@@ -41,6 +41,7 @@ const CHECKED_ELSEWHERE: Readonly<Record<string, string>> = {
   SendToOptions: 'checked by sendTo()',
   PipeSenderOptions: 'checked with each send of the sender',
   ShmWaitOptions: 'checked with each wait',
+  HandlerOptions: 'checked by onMessage()',
   ServeOptions: 'checked by serve()',
   StopOptions: 'checked by stop()',
   SubscribeOptions: 'checked by subscribe()',
