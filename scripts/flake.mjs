@@ -21,7 +21,12 @@ async function main() {
   }
   for (let round = 1; round <= times; round++) {
     const paths = files.map((file) => join(ROOT, 'build', file));
-    const { code, output } = await capture(process.execPath, ['--test', '--test-concurrency=2', ...paths]);
+    const { code, output } = await capture(process.execPath, [
+      '--test',
+      '--test-concurrency=2',
+      '--test-timeout=180000',
+      ...paths,
+    ]);
     if (code !== 0) {
       console.error(`${output}\nfailed in round ${round} of ${times}`);
       return 1;

@@ -6,11 +6,14 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { buildDist, buildTests } from './build.mjs';
-import { filesBelow, ROOT, run } from './project.mjs';
+import { runGroup } from './process-group.mjs';
+import { filesBelow, ROOT } from './project.mjs';
 
 const MAX_PARALLEL_FILES = 2;
 /** One test that hangs must end in a failure that names it, long before CI gives up. */
 const TEST_TIMEOUT_MS = 180_000;
+/** A file that was ended at its limit may leave a child which holds the runner's output open: for ever, without this. */
+const RUN_TIMEOUT_MS = 15 * 60_000;
 
 /** The compiled test files whose path below build/ holds one of the patterns; all of them without a pattern. */
 export function selectTests(/** @type {readonly string[]} */ patterns) {
@@ -35,7 +38,7 @@ export async function runTests(files, nodeOptions) {
   const record = join(folder, 'skipped.jsonl');
   const reporter = process.stdout.isTTY ? 'spec' : 'tap';
   try {
-    const code = await run(process.execPath, [
+    const args = [
       '--test',
       '--enable-source-maps',
       `--test-concurrency=${MAX_PARALLEL_FILES}`,
@@ -46,7 +49,8 @@ export async function runTests(files, nodeOptions) {
       `--test-reporter-destination=${record}`,
       ...nodeOptions,
       ...files.map((file) => join(ROOT, 'build', file)),
-    ]);
+    ];
+    const code = await runGroup(process.execPath, args, { cwd: ROOT, timeoutMs: RUN_TIMEOUT_MS });
     const lines = readFileSync(record, 'utf8')
       .split('\n')
       .filter((line) => line !== '');
@@ -62,8 +66,8 @@ export async function runTests(files, nodeOptions) {
 }
 
 /**
- * The exit code that a run deserves; what was skipped and what failed is listed, at the end, where it is read. A skipped test whose line holds `maySkip` is
- * forgiven: it needs a peer that cannot be had everywhere.
+ * The exit code that a run deserves; what was skipped and what failed is listed, at the end, where it is read.
+ * A skipped test whose line holds `maySkip` is forgiven: it needs a peer that cannot be had everywhere.
  * @param {{ code: number, skipped: string[], failed?: string[] }} result
  * @param {boolean} noSkip
  * @param {(text: string) => void} say

@@ -29,7 +29,10 @@ export interface ShmChannelEvents {
   evicted: [];
   /** A handler's channel broke. */
   error: [error: Error];
-  /** A handle has joined the channel. */
+  /**
+   * A handle has joined the channel. Others are looked at when something changes: one that comes and is gone again
+   * before this process gets to look is not told, neither here nor in `leave` or `death`.
+   */
   join: [peer: Peer];
   /** A handle has left. */
   leave: [peer: Peer];

@@ -9,6 +9,20 @@ import { Sender } from './sender.ts';
 import { closedError, shmError } from './status.ts';
 import { Views } from './view.ts';
 
+/**
+ * Those who have joined, so that process.exit() leaves: there Node runs no hook of an addon (it does when the event
+ * loop ends, or a worker). Weakly, so that a handle which was dropped without a close is still collected, and leaves.
+ */
+const joined = new Set<WeakRef<ShmSession>>();
+const collected = new FinalizationRegistry<WeakRef<ShmSession>>((session) => {
+  joined.delete(session);
+  if (joined.size === 0) process.off('exit', leaveAll);
+});
+
+function leaveAll(): void {
+  for (const session of joined) session.deref()?.close();
+}
+
 export class ShmSession {
   readonly ring: Ring;
   readonly bell: Bell;
@@ -16,6 +30,7 @@ export class ShmSession {
   readonly views: Views;
   readonly #sender: Sender | undefined;
   readonly #receiver: Receiver | undefined;
+  readonly #self = new WeakRef(this);
 
   constructor(name: string, type: ChannelType, mode: ConnMode, options: ResolvedOptions) {
     this.ring = new Ring(name, encodeName(name), type, mode, options);
@@ -24,6 +39,9 @@ export class ShmSession {
     this.views = new Views(this.ring);
     if (mode & ConnMode.SENDER) this.#sender = new Sender(this.ring, this.bell);
     if (mode & ConnMode.RECEIVER) this.#receiver = new Receiver(this.ring, this.bell, options);
+    if (joined.size === 0) process.once('exit', leaveAll);
+    joined.add(this.#self);
+    collected.register(this, this.#self, this.#self);
   }
 
   get sender(): Sender {
@@ -45,6 +63,9 @@ export class ShmSession {
 
   close(): void {
     if (!this.ring.isOpen) return;
+    collected.unregister(this.#self);
+    joined.delete(this.#self);
+    if (joined.size === 0) process.off('exit', leaveAll);
     this.views.releaseAll();
     this.bell.close();
     this.ring.close();

@@ -11,6 +11,7 @@ import {
   type Peer,
   type ShmChannelOptions,
 } from '../../src/shm/index.ts';
+import { makeMessage } from './content.ts';
 import { Member, nothingLeft, startMembers, uniqueName } from './processes.ts';
 
 const linuxOnly = { skip: process.platform !== 'linux' };
@@ -297,7 +298,10 @@ test('joins, leaves and deaths of others are told once each, with process, name 
   assert.equal(peer?.name, 'the held');
   assert.equal(peer?.lagBytes, 1024);
   assert.ok(Math.abs(peer.joinedAt.getTime() - Date.now()) < 3_600_000);
-  const leaver = new Member({ what: 'receive', name, count: 0, options: { peerName: 'the leaver' } });
+  // It stays until it was seen: who comes and goes between two looks of the watcher is not told.
+  const leaver = new Member({ what: 'receive', name, count: 1, options: { peerName: 'the leaver' } });
+  await until(2);
+  await watcher.send(makeMessage(1, 0, 100));
   await leaver.ended();
   await until(3);
   await member?.end('SIGKILL');

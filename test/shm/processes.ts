@@ -1,5 +1,6 @@
 // Starting members, waiting for what they say, and ending them.
 
+import assert from 'node:assert/strict';
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readdirSync } from 'node:fs';
@@ -78,10 +79,11 @@ export function uniqueName(what: string): string {
 
 /**
  * Waits until the channel has left nothing. Somebody else who tidies up at the same moment (a test beside this
- * one) may be the one who removes the file, a moment after the last has left.
+ * one) may be the one who removes the file, a moment after the last has left; it has a minute for that.
  */
 export async function nothingLeft(name: string): Promise<void> {
-  while (leftovers(name).length > 0) await sleep(2);
+  for (const end = Date.now() + 60_000; leftovers(name).length > 0; await sleep(2))
+    assert.ok(Date.now() < end, `left: ${leftovers(name).join(', ')}`);
 }
 
 /** Files of the channel that are left. */

@@ -20,8 +20,9 @@ async function stopped(
   assert.ok(member);
   const sender = new IPCChannel(task.type ?? ChannelType.CHANNEL, name, ConnMode.SENDER, task.options ?? {});
   t.after(async () => {
-    sender.close();
+    // The sender is the last, whenever the member is killed, and so the one that removes the files.
     await member.end();
+    sender.close();
     await nothingLeft(name);
   });
   member.child.kill('SIGSTOP');

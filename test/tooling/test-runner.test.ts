@@ -2,11 +2,12 @@
 
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { describe, test } from 'node:test';
+import { runGroup } from '../../scripts/process-group.mjs';
 import { verdict } from '../../scripts/test.mjs';
 
 const REPORTER = pathToFileURL(join(process.cwd(), 'scripts', 'verdict-reporter.mjs')).href;
@@ -89,5 +90,43 @@ describe('the exit code', () => {
     const of = (skipped: string[]): number => verdict({ code: 0, skipped }, true, () => undefined, 'no peer');
     assert.equal(of(['a (no peer)']), 0);
     assert.equal(of(['a (no peer)', 'b']), 1);
+  });
+});
+
+describe('a run as a group of processes', { skip: process.platform !== 'linux' }, () => {
+  const cwd = process.cwd();
+  const inner = `const child = require('node:child_process').spawn(process.execPath, ['-e', 'setInterval(() => {}, 1e6)'], { stdio: 'ignore' });`;
+  const runs = (pid: string): boolean => {
+    try {
+      return !/\) [ZX] [^)]*$/.test(readFileSync(`/proc/${pid}/stat`, 'utf8'));
+    } catch {
+      return false;
+    }
+  };
+  async function ran(source: string, timeoutMs: number): Promise<{ code: number; said: string }> {
+    const said: string[] = [];
+    const options = { cwd, timeoutMs, say: (text: string) => said.push(text) };
+    const code = await runGroup(process.execPath, ['-e', source], options);
+    // Whoever was named is ended; that takes the system a moment.
+    const pids = [...said.join('\n').matchAll(/^ {2}(\d+) /gm)].map(([, pid]) => pid ?? '');
+    while (pids.some(runs)) await new Promise((resolve) => setImmediate(resolve));
+    return { code, said: said.join('\n') };
+  }
+
+  test('has the exit code of the program, and says nothing, when nothing is left', async () => {
+    assert.deepEqual(await ran('process.exit(3)', 60_000), { code: 3, said: '' });
+    assert.deepEqual(await ran('', 60_000), { code: 0, said: '' });
+  });
+
+  test('fails when a process is left, names it and ends it', async () => {
+    const { code, said } = await ran(`${inner} child.unref(); process.exit(0)`, 60_000);
+    assert.equal(code, 1);
+    assert.match(said, /left running[^]*setInterval/);
+  });
+
+  test('ends one that hangs with all that it started, stopped ones too', async () => {
+    const { code, said } = await ran(`${inner} child.kill('SIGSTOP'); setInterval(() => {}, 1e6)`, 1000);
+    assert.equal(code, 1);
+    assert.match(said, /not at its end/);
   });
 });
