@@ -53,6 +53,8 @@ export class Inbox {
   #queue: Entry[] = [];
   readonly #open = new Map<string, Entry>();
   readonly #acknowledged = new Set<string>();
+  /** Goes along behind: each walk from the start would step over everything that was forgotten before. */
+  readonly #oldestFirst = this.#acknowledged.values();
   #running = 0;
   #started = 0;
   #stopped: StopReason | undefined;
@@ -206,10 +208,8 @@ export class Inbox {
     if (id !== undefined && this.#options.rememberedIds > 0) {
       this.#acknowledged.add(id);
       if (this.#acknowledged.size > this.#options.rememberedIds) {
-        for (const oldest of this.#acknowledged) {
-          this.#acknowledged.delete(oldest);
-          break;
-        }
+        const oldest = this.#oldestFirst.next();
+        if (oldest.done !== true) this.#acknowledged.delete(oldest.value);
       }
     }
     this.#answer(entry, PROCESSED);
