@@ -6,7 +6,7 @@ import { once } from 'node:events';
 import { connect, createServer } from 'node:net';
 import { setImmediate as turn, setTimeout as pause } from 'node:timers/promises';
 import { ChannelType, ConnMode, IPCChannel } from '../../dist/shm/index.js';
-import { receiveFrames, sendFrames } from './socket.mjs';
+import { receiveBuffers, receiveFrames, sendFrames } from './socket.mjs';
 
 /**
  * @typedef {object} Task
@@ -86,7 +86,9 @@ class Meter {
 /** @param {Task} task */
 async function receive(task) {
   const meter = new Meter(task);
-  if (task.way.startsWith('socket')) {
+  if (task.way === 'socket, batched, owned') {
+    await receiveBuffers(task.name, meter.addData);
+  } else if (task.way.startsWith('socket')) {
     await receiveFrames(task.name, (bytes, first, last) => meter.add(bytes, first, last));
   } else {
     const channel = openChannel(task, ConnMode.RECEIVER);
@@ -145,7 +147,7 @@ async function send(task) {
   let sent = 0;
   if (task.way.startsWith('socket')) {
     const paths = Array.from({ length: task.receivers }, (_, i) => `${task.name}.${i}`);
-    sent = await sendFrames(paths, payload, task.way === 'socket, batched', goesOn);
+    sent = await sendFrames(paths, payload, task.way.startsWith('socket, batched'), goesOn);
   } else {
     const channel = openChannel(task, ConnMode.SENDER);
     await channel.waitForReceivers(task.receivers, { timeoutMs: 30_000 });

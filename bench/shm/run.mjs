@@ -185,7 +185,13 @@ async function table(folder, title, allWays, sizes, senders, receivers) {
     }
     /** @param {string} way */
     const rates = (way) => rounds.get(way)?.map(({ rate }) => rate);
-    const peers = ['C++', ...(flags.other ? ['other'] : []), 'socket', 'socket, batched'].filter((way) => rates(way));
+    const peers = [
+      'C++',
+      ...(flags.other ? ['other'] : []),
+      'socket',
+      'socket, batched',
+      'socket, batched, owned',
+    ].filter((way) => rates(way));
     console.log(`\n### ${title}, ${bytes} B\n`);
     console.log(`| way | deliveries/s | range | CPU ns | lost | ${peers.map((way) => `× ${way}`).join(' | ')} |`);
     console.log(`|---|---:|---:|---:|---:|${peers.map(() => '---:|').join('')}`);
@@ -296,7 +302,7 @@ async function main() {
     compile(folder);
     console.log(`${machineLine(machine())}; ${runs} rounds of ${seconds} s, medians`);
     const cpp = ['C++', ...(flags.other ? ['other'] : [])];
-    const sockets = ['socket', 'socket, batched'];
+    const sockets = ['socket', 'socket, batched', 'socket, batched, owned'];
     const owned = ['shm, single calls', 'shm'];
     const more = [
       'shm, single calls, borrowed',

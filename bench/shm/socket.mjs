@@ -56,6 +56,54 @@ export async function receiveFrames(path, each) {
   await once(server, 'listening');
 }
 
+/** @type {new (memory: ArrayBufferLike, offset: number, length: number) => Buffer} */
+const BufferOver = Reflect.get(Buffer, Symbol.species);
+
+/**
+ * Calls `each` with a Buffer for every frame that the program may keep, as a library would: a part of the chunk
+ * that was read, made the fastest way; a frame that came in several chunks is put together in memory of its own.
+ * @param {string} path @param {(data: Buffer) => void} each
+ */
+export async function receiveBuffers(path, each) {
+  const server = createServer((socket) => {
+    let before = Buffer.alloc(0);
+    /** @type {Buffer | undefined} */
+    let whole;
+    let filled = 0;
+    socket.on('data', (/** @type {Buffer} */ read) => {
+      let at = 0;
+      if (whole) {
+        at = Math.min(whole.length - filled, read.length);
+        whole.set(read.subarray(0, at), filled);
+        filled += at;
+        if (filled < whole.length) return;
+        const data = whole;
+        whole = undefined;
+        each(data);
+      }
+      const chunk = before.length > 0 ? Buffer.concat([before, read.subarray(at)]) : read;
+      if (before.length > 0) at = 0;
+      before = Buffer.alloc(0);
+      const { buffer, byteOffset, length } = chunk;
+      while (length - at >= HEADER_BYTES) {
+        const bytes = chunk.readUInt32LE(at);
+        at += HEADER_BYTES;
+        if (length - at < bytes) {
+          whole = Buffer.allocUnsafeSlow(bytes);
+          filled = chunk.copy(whole, 0, at);
+          return;
+        }
+        each(new BufferOver(buffer, byteOffset + at, bytes));
+        at += bytes;
+      }
+      before = chunk.subarray(at);
+    });
+    socket.on('error', () => undefined);
+  });
+  server.listen(path);
+  await once(server, 'listening');
+}
+
 /**
  * Writes until told to stop; gives how many frames each receiver was sent. Batched: as many frames as fit into
  * a slab go in one write; else each by itself.

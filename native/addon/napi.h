@@ -39,8 +39,10 @@ struct Bytes {
 inline Bytes bytes_of(napi_env env, napi_value value) {
   Bytes bytes;
   void* data = nullptr;
-  napi_typedarray_type type;
-  if (napi_get_typedarray_info(env, value, &type, &bytes.length, &data, nullptr, nullptr) != napi_ok) return Bytes{};
+  // Not napi_get_typedarray_info, which finds out the kind of array first, and is twice as slow for it.
+  bool is = false;
+  if (napi_is_buffer(env, value, &is) != napi_ok || !is) return Bytes{};
+  if (napi_get_buffer_info(env, value, &data, &bytes.length) != napi_ok) return Bytes{};
   bytes.data = static_cast<uint8_t*>(data);
   return bytes;
 }

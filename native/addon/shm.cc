@@ -49,7 +49,7 @@ napi_value open_channel(napi_env env, napi_callback_info info) {
   options.echo = flags & kEcho;
   options.peer_name = args.text(9);
   Bytes block = bytes_of(env, args.at[0]);
-  if (!block.data || block.length < kPlaces) return integer(env, -EINVAL);
+  if (!block.data || block.length < kPlaces * sizeof(double)) return integer(env, -EINVAL);
 
   Handle* handle = new Handle;
   Status status = handle->channel.open(region, options);

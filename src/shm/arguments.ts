@@ -2,7 +2,7 @@
 // with a code and with a status code of libipc.
 
 import { integerOption, invalidOption } from '../base/options.ts';
-import { resolveWait, type ResolvedWait, type ShmWaitOptions } from './options.ts';
+import { FOREVER, resolveWait, type ResolvedWait, type ShmWaitOptions } from './options.ts';
 import { type Activity, checked } from './status.ts';
 
 /** What can be sent; a text goes as UTF-8. */
@@ -31,14 +31,23 @@ export function checkPlace(place: Uint8Array): void {
   });
 }
 
-export function allToBytes(messages: readonly Sendable[]): Uint8Array[] {
-  if (Array.isArray(messages)) return messages.map(toBytes);
-  return checked('send', () => {
-    throw invalidOption('messages', messages, 'an array of messages');
-  });
+/** The array itself when there is nothing to convert. */
+export function allToBytes(messages: readonly Sendable[]): readonly Uint8Array[] {
+  if (!Array.isArray(messages)) {
+    checked('send', () => {
+      throw invalidOption('messages', messages, 'an array of messages');
+    });
+  }
+  return areBytes(messages) ? messages : messages.map(toBytes);
+}
+
+function areBytes(messages: readonly Sendable[]): messages is readonly Uint8Array[] {
+  for (let i = 0; i < messages.length; i++) if (!(messages[i] instanceof Uint8Array)) return false;
+  return true;
 }
 
 export function waitOf(activity: Activity, wait: ShmWaitOptions | number | undefined): ResolvedWait {
+  if (wait === undefined) return FOREVER;
   return checked(activity, () => resolveWait(wait));
 }
 

@@ -245,10 +245,18 @@ export class IPCChannel extends EventEmitter<ShmChannelEvents> {
    * for (;;) handle(place.subarray(0, await channel.receiveInto(place)));
    * ```
    */
-  async receiveInto(place: Uint8Array, wait?: ShmWaitOptions | number): Promise<number> {
-    const { receiver } = this.#use('receive');
-    checkPlace(place);
-    return receiver.receiveBy(() => receiver.takeInto(place), waitOf('receive', wait));
+  receiveInto(place: Uint8Array, wait?: ShmWaitOptions | number): Promise<number> {
+    try {
+      const { receiver } = this.#use('receive');
+      checkPlace(place);
+      return receiver.receiveBy(
+        () => receiver.takeInto(place),
+        (bytes) => bytes,
+        waitOf('receive', wait),
+      );
+    } catch (error) {
+      return Promise.reject(toError(error));
+    }
   }
 
   /** As `receiveInto`, if there is a message; else null. */
@@ -277,9 +285,17 @@ export class IPCChannel extends EventEmitter<ShmChannelEvents> {
   }
 
   /** The next message without a copy, when it comes. See `MessageView`. */
-  async receiveView(wait?: ShmWaitOptions | number): Promise<MessageView> {
-    const { receiver } = this.#use('receive');
-    return receiver.receiveBy(() => this.tryReceiveView(), waitOf('receive', wait));
+  receiveView(wait?: ShmWaitOptions | number): Promise<MessageView> {
+    try {
+      const { receiver } = this.#use('receive');
+      return receiver.receiveBy(
+        () => this.tryReceiveView(),
+        (view) => view.data.length,
+        waitOf('receive', wait),
+      );
+    } catch (error) {
+      return Promise.reject(toError(error));
+    }
   }
 
   /** The next message without a copy, or undefined. See `MessageView`. Messages taken in advance come as copies. */
@@ -309,7 +325,15 @@ export class IPCChannel extends EventEmitter<ShmChannelEvents> {
       throw error;
     };
     const iterator: AsyncIterableIterator<Buffer> = {
-      next: () => this.receive().then(given, ended),
+      next: () => {
+        try {
+          const data = this.#use('receive').receiver.takeAtOnce();
+          if (data !== undefined) return Promise.resolve({ done: false, value: data });
+        } catch {
+          // receive() gives it again.
+        }
+        return this.receive().then(given, ended);
+      },
       return: async () => ({ done: true, value: undefined }),
       [Symbol.asyncIterator]: () => iterator,
     };

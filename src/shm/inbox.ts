@@ -36,6 +36,8 @@ export class Inbox {
   #left = 0;
   /** Whether the slab is the one of borrowed messages. */
   #lent = false;
+  /** Buffers over the slab of borrowed messages, by a sixteenth of their offset: most messages find theirs here. */
+  #lentBuffers: (Buffer | undefined)[] = [];
   /** Where large borrowed messages are put. */
   #place: Uint8Array = new Uint8Array(0);
   #large: { data: Buffer; sequence: number; missed: number } | undefined;
@@ -160,13 +162,17 @@ export class Inbox {
     const start = this.#next + HEADER_BYTES;
     this.#next = (start + bytes + 15) & ~15;
     this.#left--;
-    return bufferOver(this.#slab, start, bytes);
+    if (!this.#lent) return bufferOver(this.#slab, start, bytes);
+    const used = this.#lentBuffers[start >>> 4];
+    if (used !== undefined && used.length === bytes) return used;
+    return (this.#lentBuffers[start >>> 4] = bufferOver(this.#slab, start, bytes));
   }
 
   #newSlab(lent: boolean): void {
     this.#slab = this.#slabMemory();
     this.#words = new Uint32Array(this.#slab);
     this.#lent = lent;
+    this.#lentBuffers = lent ? Array.from({ length: SLAB_BYTES / 16 }) : [];
     this.#free = 0;
     this.#next = 0;
   }

@@ -195,7 +195,7 @@ export interface ResolvedWait {
 }
 
 const TIMER_MS_MAX = 0x7fff_ffff;
-const FOREVER: ResolvedWait = { timeoutMs: Number.POSITIVE_INFINITY, signal: undefined };
+export const FOREVER: ResolvedWait = { timeoutMs: Number.POSITIVE_INFINITY, signal: undefined };
 
 /** A number is a time-out in ms, as in libipc. */
 export function resolveWait(options: ShmWaitOptions | number | undefined): ResolvedWait {

@@ -42,8 +42,6 @@ const TURN_LOOK = 16;
  */
 const BURST = 2048;
 const BURST_BYTES_SHIFT = 12;
-/** Whoever takes messages himself takes large ones. */
-const LARGE_SHIFT = 5;
 /** Spinning stops being tried each time after so many vain spins, and is tried once in so many. */
 const VAIN_SPINS = 4;
 const RARE_SPIN = 32;
@@ -63,6 +61,8 @@ export class Receiver {
   readonly #lookers: WaitingQueue<void, undefined>;
   /** Each with whether it borrows. */
   readonly #handlers = new Map<MessageHandler, boolean>();
+  /** The handler, when there is exactly one. */
+  #only: MessageHandler | undefined;
   /** Whether all who get messages now borrow them. */
   #lends = false;
   #burst = 0;
@@ -95,17 +95,33 @@ export class Receiver {
     return bytes;
   }
 
-  /** Waits until `attempt` takes something. */
-  async receiveBy<T>(attempt: () => T | undefined, wait: ResolvedWait): Promise<T> {
-    if (wait.signal?.aborted) throw withStatus('receive', abortError(wait.signal));
+  /** Waits until `attempt` takes something; `bytesOf` says how large that is. */
+  receiveBy<T>(attempt: () => T | undefined, bytesOf: (got: T) => number, wait: ResolvedWait): Promise<T> {
+    try {
+      if (wait.signal?.aborted) throw withStatus('receive', abortError(wait.signal));
+      if (this.#waiting.size === 0 && this.#burst < BURST) {
+        const got = attempt();
+        if (got !== undefined) {
+          this.#burst += 1 + (bytesOf(got) >>> BURST_BYTES_SHIFT);
+          return Promise.resolve(got);
+        }
+      }
+    } catch (error) {
+      return Promise.reject(error instanceof Error ? error : new Error(String(error)));
+    }
+    return this.#receiveLater(attempt, wait);
+  }
+
+  async #receiveLater<T>(attempt: () => T | undefined, wait: ResolvedWait): Promise<T> {
     const deadline = performance.now() + wait.timeoutMs;
     for (;;) {
       if (this.#waiting.size === 0) {
-        if (++this.#burst >= BURST >> LARGE_SHIFT) await this.#turn();
+        if (this.#burst >= BURST) await this.#turn();
         const got = attempt();
         if (got !== undefined) return got;
         if (wait.timeoutMs > 0 && this.#spins()) continue;
       }
+      this.#burst = 0;
       const timeoutMs = Math.max(0, deadline - performance.now());
       if (timeoutMs === 0) throw timeoutError('receive', this.#ring.name, wait.timeoutMs);
       const news = this.#lookers.add(undefined, { timeoutMs, signal: wait.signal });
@@ -122,6 +138,14 @@ export class Receiver {
   #countMissed(): void {
     this.missedTotal += this.inbox.missed;
     this.onMissed?.(this.inbox.missed, this.inbox.sequence);
+  }
+
+  /** The next message if it can be had at once, without taking it from those who wait or the event loop's turn. */
+  takeAtOnce(): Buffer | undefined {
+    if (this.#waiting.size > 0 || this.#burst >= BURST) return undefined;
+    const data = this.take();
+    if (data !== undefined) this.#burst += 1 + (data.length >>> BURST_BYTES_SHIFT);
+    return data;
   }
 
   receive(wait: ResolvedWait): Promise<Buffer> {
@@ -186,26 +210,28 @@ export class Receiver {
 
   #setLending(): void {
     this.#lends = this.#handlers.size > 0 && [...this.#handlers.values()].every(Boolean);
+    const [first] = this.#handlers.keys();
+    this.#only = this.#handlers.size === 1 ? first : undefined;
   }
 
   setKeepAlive(keepAlive: boolean): void {
     this.#keepAlive = keepAlive;
-    if (this.#wanted) this.#bell.listen(WAIT.data, this.#pump, keepAlive);
+    if (this.#isWanted()) this.#bell.listen(WAIT.data, this.#pump, keepAlive);
   }
 
-  get #wanted(): boolean {
+  #isWanted(): boolean {
     return this.#waiting.size > 0 || this.#lookers.size > 0 || this.#handlers.size > 0;
   }
 
   #idle(): void {
-    if (!this.#wanted) this.#bell.stop(WAIT.data);
+    if (!this.#isWanted()) this.#bell.stop(WAIT.data);
   }
 
   readonly #pump = (): void => {
-    if (this.#continuing || !this.#wanted || !this.#ring.isOpen) return;
+    if (this.#continuing || !this.#isWanted() || !this.#ring.isOpen) return;
     try {
       const until = performance.now() + TURN_MS;
-      for (let given = 1; this.#wanted; given++) {
+      for (let given = 1; this.#isWanted(); given++) {
         this.#tellLookers();
         const taking = this.#waiting.size > 0 || this.#handlers.size > 0;
         if (!taking && this.#lookers.size === 0) break;
@@ -219,7 +245,7 @@ export class Receiver {
           return;
         }
         this.#give(data);
-        if (given % TURN_LOOK === 0 && performance.now() > until && this.#wanted) {
+        if (given % TURN_LOOK === 0 && performance.now() > until && this.#isWanted()) {
           this.#later();
           return;
         }
@@ -241,16 +267,19 @@ export class Receiver {
       this.#waiting.resolveFirst(data);
       return;
     }
-    const { sequence, missed } = this.inbox;
-    for (const handler of this.#handlers.keys()) {
-      try {
-        handler(data, { sequence, missed });
-      } catch (error) {
-        // The fault is the user's and ends up where his uncaught errors do; the channel goes on.
-        queueMicrotask(() => {
-          throw error;
-        });
-      }
+    const only = this.#only;
+    if (only) this.#call(only, data);
+    else for (const handler of this.#handlers.keys()) this.#call(handler, data);
+  }
+
+  #call(handler: MessageHandler, data: Buffer): void {
+    try {
+      handler(data, { sequence: this.inbox.sequence, missed: this.inbox.missed });
+    } catch (error) {
+      // The fault is the user's and ends up where his uncaught errors do; the channel goes on.
+      queueMicrotask(() => {
+        throw error;
+      });
     }
   }
 
@@ -279,5 +308,6 @@ export class Receiver {
     this.#waiting.rejectAll(error);
     this.#lookers.rejectAll(error);
     this.#handlers.clear();
+    this.#only = undefined;
   }
 }

@@ -28,12 +28,14 @@ export class Sender {
   readonly #waiting: WaitingQueue<void, Item>;
   #slab: Uint8Array = new Uint8Array(0);
   #lengths: Uint32Array = new Uint32Array(0);
+  readonly #batchedBytes: number;
   /** Whether the addon holds a message of which parts are sent. */
   #begun: Item | undefined;
 
   constructor(ring: Ring, bell: Bell) {
     this.#ring = ring;
     this.#bell = bell;
+    this.#batchedBytes = Math.min(BATCHED_BYTES, ring.info.inlineLimit);
     this.#waiting = new WaitingQueue('send', ring.name, (item) => {
       if (this.#begun === item) this.#begun = undefined;
       this.#pump();
@@ -128,7 +130,7 @@ export class Sender {
   /** Sends in batches, without waiting; gives how many of the messages, from the first on, were sent. */
   trySendMany(messages: readonly Uint8Array[]): number {
     let sent = this.#sendBatches(messages, 0);
-    for (let next = messages[sent]; next && next.length > this.#batchLimit; next = messages[sent]) {
+    for (let next = messages[sent]; next && next.length > this.#batchedBytes; next = messages[sent]) {
       if (!this.trySend(next)) break;
       sent = this.#sendBatches(messages, sent + 1);
     }
@@ -138,11 +140,13 @@ export class Sender {
   async sendMany(messages: readonly Uint8Array[], wait: ResolvedWait): Promise<void> {
     const deadline = performance.now() + wait.timeoutMs;
     let sent = this.#sendBatches(messages, 0);
-    for (let next = messages[sent]; next; next = messages[sent]) {
+    // Whoever waits must not find that the caller has changed the array.
+    const rest = sent < messages.length ? messages.slice() : messages;
+    for (let next = rest[sent]; next; next = rest[sent]) {
       const left = Math.max(0, deadline - performance.now());
       // One waits, or goes, as a single message does; when it has gone there is room for more.
       await this.send(next, { timeoutMs: left, signal: wait.signal });
-      sent = this.#sendBatches(messages, sent + 1);
+      sent = this.#sendBatches(rest, sent + 1);
     }
   }
 
@@ -160,17 +164,15 @@ export class Sender {
     return sent;
   }
 
-  get #batchLimit(): number {
-    return Math.min(BATCHED_BYTES, this.#ring.info.inlineLimit);
-  }
-
   /** Lays messages from `from` on into the slab, in the form in which the ring holds them. */
   #pack(messages: readonly Uint8Array[], from: number): { bytes: number; count: number } {
     if (this.#slab.length === 0) {
       this.#slab = Buffer.allocUnsafeSlow(SLAB_BYTES);
       this.#lengths = new Uint32Array(this.#slab.buffer, this.#slab.byteOffset, SLAB_BYTES / 4);
     }
-    const limit = this.#batchLimit;
+    const limit = this.#batchedBytes;
+    const slab = this.#slab;
+    const lengths = this.#lengths;
     let bytes = 0;
     let count = 0;
     for (let i = from; i < messages.length; i++) {
@@ -178,8 +180,8 @@ export class Sender {
       if (message === undefined || message.length > limit) break;
       const end = (bytes + HEADER_BYTES + message.length + 15) & ~15;
       if (end > SLAB_BYTES) break;
-      this.#lengths[bytes >>> 2] = message.length;
-      this.#slab.set(message, bytes + HEADER_BYTES);
+      lengths[bytes >>> 2] = message.length;
+      slab.set(message, bytes + HEADER_BYTES);
       bytes = end;
       count++;
     }
