@@ -3,6 +3,7 @@
 
 import type { Socket } from 'node:net';
 import { LENGTH_BYTES } from '../protocol/frame-types.ts';
+import { Patience } from './patience.ts';
 
 export type Spoken = 'http' | 'native' | 'json';
 
@@ -15,9 +16,9 @@ const OPENING_BRACE = 0x7b;
 export function lookAt(socket: Socket, timeoutMs: number): Promise<Spoken | undefined> {
   return new Promise((resolve) => {
     let seen: Buffer | undefined;
-    const timer = setTimeout(() => settle(undefined), timeoutMs);
+    const patience = new Patience(timeoutMs, () => settle(undefined));
     const settle = (spoken: Spoken | undefined): void => {
-      clearTimeout(timer);
+      patience.end();
       socket.off('readable', look);
       socket.off('close', gone);
       socket.off('end', gone);

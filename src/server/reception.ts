@@ -21,6 +21,7 @@ import type { Hub } from './hub.ts';
 import type { Guest } from './lobby.ts';
 import { LegacyPeer } from './legacy-peer.ts';
 import { NativePeer } from './native-peer.ts';
+import { Patience } from './patience.ts';
 import type { Peer } from './model.ts';
 import type { Credentials } from './options.ts';
 import type { PeerFacts } from './peer.ts';
@@ -51,7 +52,7 @@ class NativeReception implements ConnectionOwner {
   readonly #desk: ReceptionDesk;
   readonly #connection: Connection;
   readonly #guest: Guest;
-  readonly #timer: NodeJS.Timeout;
+  readonly #patience: Patience;
   #gone = false;
   #greeted = false;
 
@@ -66,9 +67,9 @@ class NativeReception implements ConnectionOwner {
       connection.destroy(error);
     };
     const { handshakeTimeoutMs } = desk.hub.context.settings;
-    this.#timer = setTimeout(() => {
+    this.#patience = new Patience(handshakeTimeoutMs, () => {
       connection.close(ipcError('PEER_HANDSHAKE_TIMEOUT', `no handshake within ${handshakeTimeoutMs} ms`));
-    }, handshakeTimeoutMs);
+    });
   }
 
   /** Takes the first frame; what stands behind it is the peer's, once he is welcome. */
@@ -108,7 +109,7 @@ class NativeReception implements ConnectionOwner {
   closed(): void {
     this.#gone = true;
     this.#guest.leave();
-    clearTimeout(this.#timer);
+    this.#patience.end();
   }
 
   async #welcome(hello: HelloFields): Promise<void> {
@@ -130,7 +131,7 @@ class NativeReception implements ConnectionOwner {
       join(this.#desk, peer, () => hub.joined(peer, hello.will));
       this.#guest.leave();
       connection.admitted();
-      clearTimeout(this.#timer);
+      this.#patience.end();
       connection.session.become('open');
       peer.send(FrameType.WELCOME, 0, 0, PROTOCOL_VERSION, writeFields(this.#welcomeFields(facts)));
       this.#desk.announce(peer);
@@ -138,7 +139,7 @@ class NativeReception implements ConnectionOwner {
     } catch (thrown) {
       this.#gone = true;
       this.#guest.dismissed();
-      clearTimeout(this.#timer);
+      this.#patience.end();
       connection.close(asRefusal(thrown));
     }
   }
@@ -176,14 +177,14 @@ class LegacyReception {
   readonly #wire: Wire;
   readonly #guest: Guest;
   readonly #cutter = new FrameCutter(HANDSHAKE_BYTES_MAX);
-  readonly #timer: NodeJS.Timeout;
+  readonly #patience: Patience;
   #gone = false;
 
   constructor(desk: ReceptionDesk, wire: Wire, guest: Guest) {
     this.#desk = desk;
     this.#wire = wire;
     this.#guest = guest;
-    this.#timer = setTimeout(() => this.#refuse(), desk.hub.context.settings.handshakeTimeoutMs);
+    this.#patience = new Patience(desk.hub.context.settings.handshakeTimeoutMs, () => this.#refuse());
   }
 
   data(chunk: Uint8Array): void {
@@ -205,7 +206,7 @@ class LegacyReception {
 
   closed(error: Error | undefined): void {
     this.#gone = true;
-    clearTimeout(this.#timer);
+    this.#patience.end();
     this.peer?.wireClosed(error);
   }
 
@@ -219,7 +220,7 @@ class LegacyReception {
       const peer = new LegacyPeer(hub, this.#wire, this.#desk.connectionOptions, facts);
       join(this.#desk, peer, () => hub.joined(peer, undefined));
       this.#guest.leave();
-      clearTimeout(this.#timer);
+      this.#patience.end();
       this.peer = peer;
       // The client knows itself by its own label only; it is matched by being the first frame.
       peer.say('response', 'system', { status: 'connected', connection_id: label ?? facts.id }, null);
@@ -236,7 +237,7 @@ class LegacyReception {
     if (this.#gone) return;
     this.#gone = true;
     this.#guest.dismissed();
-    clearTimeout(this.#timer);
+    this.#patience.end();
     if (thrown !== undefined) this.#desk.hub.context.report(toError(thrown), undefined);
     this.#wire.hasten(this.#desk.connectionOptions.farewellMs);
     this.#wire.resume();

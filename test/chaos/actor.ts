@@ -11,6 +11,9 @@ process.on('message', (word: string) => {
   heard.add(word);
   waiting.get(word)?.();
 });
+// Whoever gave the order is gone: nobody would end this process.
+const abandoned = (): never => process.exit(1);
+process.once('disconnect', abandoned);
 
 const stage: Stage = {
   say: (event) => {
@@ -43,5 +46,6 @@ try {
   stage.say({ fault: thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown) });
   process.exitCode = 1;
 }
+process.off('disconnect', abandoned);
 // From here on nothing may keep the process alive: a timer or a socket that was left would.
-process.disconnect();
+if (process.connected) process.disconnect();

@@ -4,6 +4,7 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import type { TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { endsWithUs, passOn, stop } from '../support/child-process.ts';
 import type { ActorEvent, ActorOrder } from './orders.ts';
 
 const ACTOR = fileURLToPath(new URL('./actor.js', import.meta.url));
@@ -21,10 +22,14 @@ export class Actor {
     order: ActorOrder,
     { onEvent, nodeOptions = [] }: { onEvent?: (event: ActorEvent) => void; nodeOptions?: readonly string[] } = {},
   ) {
-    this.#child = fork(ACTOR, {
-      env: { ...process.env, CHAOS_ORDER: JSON.stringify(order) },
-      execArgv: ['--enable-source-maps', ...nodeOptions],
-    });
+    this.#child = endsWithUs(
+      fork(ACTOR, {
+        env: { ...process.env, CHAOS_ORDER: JSON.stringify(order) },
+        execArgv: ['--enable-source-maps', ...nodeOptions],
+        stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+      }),
+    );
+    passOn(this.#child);
     this.#exited = once(this.#child, 'close').then(([code, signal]) => {
       this.#outcome = signal === null ? `exit ${code}` : String(signal);
       this.#changed();
@@ -83,8 +88,9 @@ export class Actor {
     await this.#exited;
   }
 
-  freeze(): void {
-    this.#child.kill('SIGSTOP');
+  /** Returns when it does nothing any more. */
+  freeze(): Promise<void> {
+    return stop(this.#child);
   }
 
   thaw(): void {

@@ -12,6 +12,8 @@ import type { ClientOrder } from './orders.ts';
 
 const skip = process.platform === 'win32' ? 'signals stop no process here' : false;
 const FILL = 'x'.repeat(4000);
+/** Three of them are more than a busy machine leaves a process without its turn. */
+const HEARTBEAT_MS = 500;
 
 function subscriber(
   t: TestContext,
@@ -45,7 +47,7 @@ test('block: who is stopped slows the publisher and loses nothing; woken, it get
   await frozen.says('ready');
   let n = 0;
   for (; n < 50; n += 1) await publisher.publishConfirmed('feed', { n });
-  frozen.freeze();
+  await frozen.freeze();
   n = await untilHeldUp(publisher, n);
   assert.ok(n < total, `${n} messages were taken without anybody reading them`);
   assert.equal(await other.publishConfirmed('elsewhere', 1), 0);
@@ -72,7 +74,7 @@ for (const policy of ['drop-oldest', 'drop-newest', 'latest-only'] as const) {
     const total = 1000;
     const frozen = subscriber(t, work, total, { policy, creditBytes: 128 * 1024, outboxBytesMax: 64 * 1024 });
     await frozen.says('ready');
-    frozen.freeze();
+    await frozen.freeze();
     for (let n = 0; n < total; n += 1) await publisher.publishConfirmed('feed', { n, fill: FILL }, { timeout: 0 });
     frozen.thaw();
     const seen = await frozen.says('seen');
@@ -90,8 +92,7 @@ for (const policy of ['drop-oldest', 'drop-newest', 'latest-only'] as const) {
 test('who is stopped is given up after three heartbeats, not before; woken, it comes back and hears again', {
   skip,
 }, async (t) => {
-  const heartbeatIntervalMs = 200;
-  const work = await atWork(t, 'unix', { heartbeatIntervalMs });
+  const work = await atWork(t, 'unix', { heartbeatIntervalMs: HEARTBEAT_MS });
   const frozen = subscriber(t, work, 1, { policy: 'block' }, { reconnect: true, reconnectDelay: 1 });
   await frozen.says('ready');
   const publisher = await work.client();
@@ -99,18 +100,20 @@ test('who is stopped is given up after three heartbeats, not before; woken, it c
   const leaving = (await watcher.subscribe('$presence')).next();
   const left = once(work.server, 'disconnection') as Promise<[ServerConnection, IPCError]>;
   const connection = work.server.connectionManager.listConnections().find(({ name }) => name === 'frozen');
-  frozen.freeze();
+  const lives = (): number => frozen.events.filter(({ connectionId }) => connectionId !== undefined).length;
+  const before = lives();
+  await frozen.freeze();
   const { value: news } = await leaving;
   assert.equal((news?.payload as { readonly event: string } | undefined)?.event, 'leave');
   // Only a lower bound can be held whatever the machine does.
   const silentMs = Date.now() - (connection?.lastActivity ?? Date.now());
-  assert.ok(silentMs >= 3 * heartbeatIntervalMs, `given up after ${silentMs} ms`);
+  assert.ok(silentMs >= 3 * HEARTBEAT_MS, `given up after ${silentMs} ms`);
   assert.equal(await publisher.publishConfirmed('feed', { n: 0 }), 0);
   frozen.thaw();
   const [gone, reason] = await left;
   assert.equal(gone, connection);
   assert.equal(reason.code, 'PEER_SILENT');
-  await frozen.until(() => frozen.events.filter(({ connectionId }) => connectionId !== undefined).length === 2);
+  await frozen.until(() => lives() > before);
   // It is subscribed a moment after it is back; until then nobody hears.
   while ((await publisher.publishConfirmed('feed', { n: 1 })) === 0);
   assert.deepEqual(await frozen.says('seen'), [1]);
@@ -121,12 +124,12 @@ test('who is stopped is given up after three heartbeats, not before; woken, it c
 test('a request that a stopped worker holds ends with its time-out, or when the worker is given up', {
   skip,
 }, async (t) => {
-  const work = await atWork(t, 'unix', { heartbeatIntervalMs: 200 });
+  const work = await atWork(t, 'unix', { heartbeatIntervalMs: HEARTBEAT_MS });
   const worker = new Actor(t, { role: 'worker', tag: 'frozen', client: { ...(work.address as ClientOrder) } });
   await worker.says('ready');
   const client = await work.client();
   assert.equal(await client.call('double', 1, { timeout: 0 }), 2);
-  worker.freeze();
+  await worker.freeze();
   const patient = assert.rejects(client.call('double', 2, { timeout: 0 }), withCode('REMOTE_LOST'));
   await assert.rejects(client.call('double', 3, { timeout: 20 }), withCode('TIME_OUT'));
   await patient;

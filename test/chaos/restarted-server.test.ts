@@ -219,46 +219,60 @@ for (const transport of TRANSPORTS) {
   });
 }
 
+/** A machine that stands still for a while may lose the connection once more: then it is asked again. */
+async function insist<T>(ask: () => Promise<T>): Promise<T> {
+  for (;;) {
+    try {
+      return await ask();
+    } catch (thrown) {
+      if (!(thrown instanceof IPCError) || thrown.code !== 'NETWORK_LOST') throw thrown;
+    }
+  }
+}
+
 test('a stopped server: its clients notice, requests end, and all are back when it goes on', {
   skip: process.platform === 'win32' ? 'signals stop no process here' : false,
 }, async (t) => {
   const server = new Restarted(t, 'unix');
   const actor = await server.start();
+  const heartbeatInterval = 300;
   const client = new IPCClient('test', {
     ...server.address,
-    heartbeatInterval: 100,
-    connectionTimeout: 200,
+    heartbeatInterval,
+    connectionTimeout: 500,
     reconnectDelay: 1,
     reconnectAttempts: Number.POSITIVE_INFINITY,
   });
   t.after(() => client.disconnect());
-  await client.connect();
-  const heard: unknown[] = [];
-  await client.subscribe('news', ({ payload }) => heard.push(payload));
+  while (!client.connected) await client.connect().catch((error) => assert.equal((error as IPCError).code, 'TIME_OUT'));
+  let heard: () => void = () => undefined;
+  const hearing = new Promise<void>((resolve) => {
+    heard = resolve;
+  });
+  await client.subscribe('news', () => heard());
   const attempts: IPCError[] = [];
   client.on('reconnecting', ({ cause }) => attempts.push(cause));
   const begun = performance.now();
-  actor.freeze();
+  await actor.freeze();
   const ended = assert.rejects(client.call('never', 1, { timeout: 0 }), (error) => {
     assert.ok(error instanceof IPCError && error.code === 'NETWORK_LOST');
     assert.ok(error.cause instanceof IPCError && error.cause.code === 'PEER_SILENT');
     return true;
   });
-  await assert.rejects(client.call('echo', 2, { timeout: 10 }), { code: 'TIME_OUT' });
+  await assert.rejects(client.call('echo', 2, { timeout: 10 }), { code: /TIME_OUT|NETWORK_LOST/ });
   await ended;
-  assert.ok(performance.now() - begun >= 200, 'given up before three heartbeats');
+  assert.ok(performance.now() - begun >= 2 * heartbeatInterval, 'given up before three heartbeats');
   // A stopped server takes connections, because the system does it for it, and says nothing on them.
   while (attempts.length < 3) await new Promise((resolve) => client.on('reconnecting', resolve));
   assert.deepEqual(
     attempts.slice(1).map(({ code }) => code),
     attempts.slice(1).map(() => 'TIME_OUT'),
   );
-  const waiting = client.call('echo', 'asked while away', { timeout: 0 });
+  const waiting = insist(() => client.call('echo', 'asked while away', { timeout: 0 }));
   actor.thaw();
   assert.equal(await waiting, 'asked while away');
-  while ((await client.publishConfirmed('news', 'again')) !== 1);
-  await client.ping(0);
-  assert.ok(heard.length > 0);
+  while ((await insist(() => client.publishConfirmed('news', 'again', { timeout: 0 }))) !== 1);
+  await hearing;
   await client.disconnect();
   await server.finish();
 });

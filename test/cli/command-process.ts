@@ -5,6 +5,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
+import { endsWithUs } from '../support/child-process.ts';
 
 /** The tests run from the root of the project; the command is the one that is published. */
 export const ROOT = process.cwd();
@@ -42,10 +43,12 @@ export class Running {
   readonly #watchers = new Set<() => void>();
 
   constructor(context: TestContext, args: readonly string[], options: RunOptions = {}) {
-    this.child = spawn(process.execPath, [COMMAND, ...args], {
-      env: cleanEnvironment(options.env),
-      cwd: options.cwd ?? temporaryFolder(context),
-    });
+    this.child = endsWithUs(
+      spawn(process.execPath, [COMMAND, ...args], {
+        env: cleanEnvironment(options.env),
+        cwd: options.cwd ?? temporaryFolder(context),
+      }),
+    );
     const { stdout, stderr, stdin } = this.child;
     for (const [name, stream] of [
       ['stdout', stdout],

@@ -29,7 +29,7 @@ test('a silent client is told so and is gone, though its side of the socket neve
 });
 
 test('a client whose kernel takes nothing more is gone after three heartbeats, and its outbox with it', async (t) => {
-  const work = await atWork(t, 'unix', { heartbeatIntervalMs: 40, handshakeTimeoutMs: 1000 });
+  const work = await atWork(t, 'unix', { heartbeatIntervalMs: 400, handshakeTimeoutMs: 1000 });
   const left = once(work.server, 'disconnection');
   const raw = await RawNative.join(work, subscribe);
   t.after(() => raw.close());
@@ -38,12 +38,31 @@ test('a client whose kernel takes nothing more is gone after three heartbeats, a
   const channel = work.app.getChannel('news');
   assert.ok(channel !== undefined);
   let published = channel.publish(Buffer.alloc(100_000));
-  while (!published.blocked) published = channel.publish(Buffer.alloc(100_000));
+  while (!published.blocked) {
+    assert.equal(published.receivers, 1, 'given up before it was given anything');
+    published = channel.publish(Buffer.alloc(100_000));
+  }
   const [connection] = work.server.connectionManager.listConnections();
   assert.ok((connection?.outboxBytes ?? 0) > 0);
   await left;
   await published.ready();
   assert.equal(channel.publish('free again').blocked, false);
+});
+
+test('a server that stood still hears who spoke in time, of whatever protocol, before it gives anybody up', async (t) => {
+  const handshakeTimeoutMs = 100;
+  for (const first of [hello(), oldFrame(HELLO)]) {
+    const work = await atWork(t, 'unix', { handshakeTimeoutMs });
+    const socket = connect(work.address as NetConnectOpts);
+    t.after(() => socket.destroy());
+    socket.write(first.subarray(0, 2));
+    while (work.server.getStats().pendingConnections === 0) await new Promise(setImmediate);
+    socket.write(first.subarray(2));
+    for (const end = performance.now() + 2 * handshakeTimeoutMs; performance.now() < end; );
+    await once(socket, 'data');
+    assert.equal(work.server.getStats().totalConnections, 1);
+    socket.destroy();
+  }
 });
 
 test('a refused client that does not hang up is cut off', async (t) => {

@@ -13,6 +13,7 @@ import { WebSocket } from 'ws';
 import { IPCClient } from '../../src/client/index.ts';
 import { IPCServer, type ServerOptions } from '../../src/server/index.ts';
 import { atWork, withCode } from '../support/broker-at-work.ts';
+import { endsWithUs } from '../support/child-process.ts';
 
 function folderFor(t: TestContext): string {
   const folder = mkdtempSync(join(tmpdir(), 'isthmus-'));
@@ -87,7 +88,7 @@ test('a socket of a live server is not taken; that of a dead one is; a file that
   const folder = folderFor(t);
   const path = join(folder, 's');
   const script = `require('net').createServer().listen(${JSON.stringify(path)}, () => console.log('up'))`;
-  const holder = spawn(process.execPath, ['-e', script], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const holder = endsWithUs(spawn(process.execPath, ['-e', script]));
   await once(holder.stdout, 'data');
   const server = new IPCServer({ path });
   t.after(() => server.stop());

@@ -8,6 +8,7 @@ import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { endsWithUs } from '../support/child-process.ts';
 import { parsePythonJson, stringifyPythonJson } from '../../src/protocol/python-json.ts';
 
 const PYTHON = process.env['ISTHMUS_PYTHON'] ?? 'python3';
@@ -15,6 +16,8 @@ const PACKAGE = 'ipc-framework';
 const STDERR_KEPT = 4000;
 /** So that a test that hangs names what it waited for. Far beyond what any wait takes. */
 const EVENT_TIMEOUT_MS = 30_000;
+/** The original gives up by itself; no request that is answered takes so long, on however busy a machine. */
+const REQUEST_TIMEOUT_S = 30;
 
 /** A message as Python sees it: the seven keys. */
 export interface PythonMessage {
@@ -78,7 +81,8 @@ export class PythonProcess {
 
   private constructor(name: string) {
     this.#name = name;
-    this.#child = spawn(PYTHON, ['-u', scriptPath(name)], { env: { ...process.env, PYTHONDONTWRITEBYTECODE: '1' } });
+    const env = { ...process.env, PYTHONDONTWRITEBYTECODE: '1' };
+    this.#child = endsWithUs(spawn(PYTHON, ['-u', scriptPath(name)], { env }));
     this.#child.stderr.setEncoding('utf8').on('data', (text: string) => {
       this.#stderr = (this.#stderr + text).slice(-STDERR_KEPT);
     });
@@ -239,7 +243,7 @@ export class PythonClient {
   }
 
   /** Gives `null` after the time-out, as the original does. */
-  async request(channel: string, payload: unknown, timeoutSeconds = 5): Promise<PythonMessage | null> {
+  async request(channel: string, payload: unknown, timeoutSeconds = REQUEST_TIMEOUT_S): Promise<PythonMessage | null> {
     return (await this.#call('request', { channel, payload, timeout: timeoutSeconds })) as PythonMessage | null;
   }
 
@@ -252,7 +256,7 @@ export class PythonClient {
     return event.message as PythonMessage;
   }
 
-  async ping(timeoutSeconds = 2): Promise<boolean> {
+  async ping(timeoutSeconds = REQUEST_TIMEOUT_S): Promise<boolean> {
     return (await this.#call('ping', { timeout: timeoutSeconds })) as boolean;
   }
 
@@ -277,7 +281,7 @@ export class PythonClient {
   }
 
   /** Resolves when the client has noticed that its connection is gone; `false` if it has not. */
-  async untilLost(timeoutSeconds = 10): Promise<boolean> {
+  async untilLost(timeoutSeconds = REQUEST_TIMEOUT_S): Promise<boolean> {
     return (await this.#call('untilLost', { timeout: timeoutSeconds })) as boolean;
   }
 

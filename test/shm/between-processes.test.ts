@@ -88,7 +88,7 @@ test('a stopped receiver is alive: the sender waits, and nothing is lost', posix
   const [member] = await startMembers([{ what: 'receive', name, count, options }]);
   assert.ok(member);
   using sender = new IPCChannel(ChannelType.CHANNEL, name, ConnMode.SENDER, options);
-  member.child.kill('SIGSTOP');
+  await member.stop();
   let number = 0;
   const message = (): Buffer => makeMessage(1, number, 200);
   while (sender.trySend(message())) number++;

@@ -1,6 +1,7 @@
 // A process that takes part in a channel as its argument says, for the tests between processes. It writes
 // one JSON line for each thing that happened.
 
+import type { Socket } from 'node:net';
 import { IPCError } from '../../src/base/errors.ts';
 import { ChannelType, ConnMode, IPCChannel, type ShmChannelOptions } from '../../src/shm/index.ts';
 import { makeMessage, OrderCheck, readMessage, sizeOf, spreadSize } from './content.ts';
@@ -105,5 +106,9 @@ async function run(task: MemberTask): Promise<void> {
   }
   channel.close();
 }
+
+// Its end is the end of whoever gave the task; waiting for it keeps nobody alive.
+process.stdin.on('end', () => process.exit(1)).resume();
+(process.stdin as Socket).unref();
 
 await run(JSON.parse(process.argv[2] ?? '{}') as MemberTask);

@@ -9,6 +9,7 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { endsWithUs, passOn, stop } from '../support/child-process.ts';
 import type { MemberTask } from './member.ts';
 
 const MEMBER = fileURLToPath(new URL('./member.js', import.meta.url));
@@ -28,9 +29,8 @@ export class Member {
   #ended = false;
 
   constructor(task: MemberTask) {
-    this.child = spawn(process.execPath, [MEMBER, JSON.stringify(task)], {
-      stdio: ['ignore', 'pipe', 'inherit'],
-    });
+    this.child = endsWithUs(spawn(process.execPath, [MEMBER, JSON.stringify(task)]));
+    passOn(this.child);
     if (this.child.stdout) {
       createInterface({ input: this.child.stdout }).on('line', (line) => {
         this.#lines.push(JSON.parse(line) as Record<string, unknown>);
@@ -53,6 +53,11 @@ export class Member {
         this.#wake = resolve;
       });
     }
+  }
+
+  /** Stops it, and returns when it does nothing any more. */
+  stop(): Promise<void> {
+    return stop(this.child);
   }
 
   async end(signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {

@@ -25,7 +25,7 @@ async function stopped(
     sender.close();
     await nothingLeft(name);
   });
-  member.child.kill('SIGSTOP');
+  await member.stop();
   return { member, sender };
 }
 
@@ -96,7 +96,7 @@ test('a stopped producer keeps its route; killed, it gives it up', linuxOnly, as
   const [producer] = await startMembers([{ what: 'send-forever', name, type, maxBytes: 300 }]);
   using receiver = new IPCChannel(type, name, ConnMode.RECEIVER);
   await receiver.receive({ timeoutMs: 60_000 });
-  producer?.child.kill('SIGSTOP');
+  await producer?.stop();
   assert.throws(() => new IPCChannel(type, name, ConnMode.SENDER), { code: 'LIMIT_PRODUCERS' });
   assert.equal(receiver.getSenderCount(), 1);
   await producer?.end('SIGKILL');
