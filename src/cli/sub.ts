@@ -132,9 +132,15 @@ function follow(client: IPCClient, output: Output, { terminal, signal }: Context
         code: error.code,
       });
   });
-  client.on('connected', ({ returned }) => {
-    if (returned)
+  client.on('connected', ({ connectionId, returned }) => {
+    if (!returned) return;
+    const answered = (): void => {
+      if (client.connectionId !== connectionId) return;
       terminal.log('info', 'reconnected', 'Back; subscribed again. What was published meanwhile is missing.');
+    };
+    client.connect().then(answered, () => {
+      // It was lost again, for good: that is told as such.
+    });
   });
   return new Promise((resolve, reject) => {
     client.on('error', reject);

@@ -44,8 +44,9 @@ export class BaseClient implements AsyncDisposable {
 
   /**
    * Connects, and resolves when the server has welcomed the client and answered for what was subscribed and
-   * served before. Calls at the same time share one
-   * attempt; when connected it resolves at once. One attempt is made: it is for the caller to try again.
+   * served before; at once when all that has happened. Calls at the same time share one attempt, and one
+   * attempt is made: it is for the caller to try again. A client that comes back after a loss does so by
+   * itself; then the next attempt is made now, and it is waited for until it is back or gives up.
    *
    * Rejects with `NETWORK_*`, `TIME_OUT`, `REMOTE_UNAUTHENTICATED`, `LIMIT_CONNECTIONS`, `PEER_VERSION` and
    * the like, or with `TIME_CANCELLED` when the signal fires.

@@ -28,11 +28,14 @@ export class ChannelHandlers {
     const entry = { stop, subscription: this.#subscribe(channel, handler) };
     const entries = this.#entries.get(channel) ?? new Set();
     this.#entries.set(channel, entries.add(entry));
-    try {
-      await entry.subscription;
-    } catch (thrown) {
+    const over = () => {
       stop();
       entries.delete(entry);
+    };
+    try {
+      (await entry.subscription).whenEnded(over);
+    } catch (thrown) {
+      over();
       throw thrown;
     }
   }

@@ -29,7 +29,10 @@ import { Timekeeper } from './timekeeper.ts';
 
 /** What can happen to a client, with what listeners are given. */
 export interface ClientEvents {
-  /** Online; subscriptions and services were sent to the server again. `returned` when it was online before. */
+  /**
+   * Online. Subscriptions and services were sent to the server again, and are not answered yet: `connect()` resolves
+   * when they are. `returned` when it was online before.
+   */
   readonly connected: [details: { readonly connectionId: string; readonly returned: boolean }];
   /** Not online any more. `returning` when it will be tried to come back. */
   readonly disconnected: [error: IPCError, returning: boolean];
@@ -132,6 +135,11 @@ export class ClientCore implements LinkOwner, LifecycleOwner, SubscriptionOwner 
     return this.#queue.bytes + (this.live?.queuedBytes ?? 0);
   }
 
+  /** Operations that are not answered, sent or not. */
+  get pending(): number {
+    return this.#queue.awaited + (this.live?.pending ?? 0);
+  }
+
   /** Before the first connection: nothing is under way that would bring one. */
   get #fresh(): boolean {
     return this.lifecycle.state === 'idle' && !this.#closed;
@@ -167,16 +175,22 @@ export class ClientCore implements LinkOwner, LifecycleOwner, SubscriptionOwner 
         if (!pending.settled) run(link, kept);
       },
       (error) => pending.fail(error),
+      true,
     );
     pending.link = { forget: remove };
   }
 
   /**
    * Keeps an operation until there is a connection, and gives what takes it out again. `drop` is told why it
-   * will never be done. Throws when nothing will connect, when the options say to fail, and when too much
+   * will never be done; `awaited` when it is an operation that somebody awaits. Throws when nothing will connect, when the options say to fail, and when too much
    * waits.
    */
-  later(value: unknown, run: (link: Link, value: unknown) => void, drop: (error: IPCError) => void): () => void {
+  later(
+    value: unknown,
+    run: (link: Link, value: unknown) => void,
+    drop: (error: IPCError) => void,
+    awaited = false,
+  ): () => void {
     this.#mayWait();
     // As it is now, whatever happens to the object later; and an error about it is thrown here.
     const { content, bytes } = encodePayload(value, this.codec);
@@ -188,7 +202,7 @@ export class ClientCore implements LinkOwner, LifecycleOwner, SubscriptionOwner 
         drop(thrown instanceof IPCError ? thrown : ipcError('SYSTEM_UNEXPECTED', String(thrown), { cause: thrown }));
       }
     };
-    return this.#queue.push(bytes.length, guarded, drop);
+    return this.#queue.push(bytes.length, awaited, guarded, drop);
   }
 
   /**
@@ -348,7 +362,7 @@ export class ClientCore implements LinkOwner, LifecycleOwner, SubscriptionOwner 
     if (this.live !== undefined) return abortable(run(this.live), signal);
     let remove: (() => void) | undefined;
     const confirmed = new Promise((resolve, reject) => {
-      remove = this.later(undefined, (link) => void run(link).then(resolve, reject), reject);
+      remove = this.later(undefined, (link) => void run(link).then(resolve, reject), reject, true);
     });
     return abortable(confirmed, signal).finally(remove);
   }

@@ -37,7 +37,7 @@ export interface ConnectionInfo {
   readonly subscriptions: number;
   /** Channels that this client serves. */
   readonly services: number;
-  /** Operations that are not answered. */
+  /** Operations that are not answered, those that wait for a connection among them. */
   readonly pending: number;
   /** Bytes that wait: for the connection, and for credit. */
   readonly queuedBytes: number;
@@ -59,7 +59,7 @@ export function connectionInfo(core: ClientCore): ConnectionInfo {
     identity: link?.welcome.identity,
     subscriptions: core.standing.subscriptions.size,
     services: core.standing.services.size,
-    pending: link?.pending ?? 0,
+    pending: core.pending,
     queuedBytes: core.queuedBytes,
     bytesIn: link?.bytesIn ?? 0,
     bytesOut: link?.bytesOut ?? 0,

@@ -89,7 +89,7 @@ export class Lifecycle {
     return this.#state;
   }
 
-  /** Resolves when online. */
+  /** Resolves when online. One that is on its way back, and waits to try, tries now. */
   connect(signal: AbortSignal | undefined): Promise<void> {
     for (const one of [signal, this.#settings.signal]) {
       if (one?.aborted === true) return Promise.reject(abortError(one));
@@ -105,7 +105,7 @@ export class Lifecycle {
       this.heed();
       this.#owner.connecting();
       this.#try();
-    }
+    } else if (this.#state === 'waiting') this.#comeBack();
     return promise;
   }
 
@@ -215,17 +215,16 @@ export class Lifecycle {
     const delayMs = this.#platform.random() * ceilingMs();
     this.#attempt += 1;
     // Whoever waits for the connection must not find the process gone: this timer keeps it.
-    this.#cancelRetry = this.#platform.setTimer(
-      delayMs,
-      () => {
-        this.#cancelRetry = undefined;
-        this.#become('returning');
-        this.#try();
-      },
-      true,
-    );
+    this.#cancelRetry = this.#platform.setTimer(delayMs, () => this.#comeBack(), true);
     if (wasOnline) this.#owner.offline(error, true);
     if (this.#state === 'waiting') this.#owner.reconnecting(this.#attempt, delayMs, error);
+  }
+
+  #comeBack(): void {
+    this.#cancelRetry?.();
+    this.#cancelRetry = undefined;
+    this.#become('returning');
+    this.#try();
   }
 
   /** Ends every attempt, from outside. */

@@ -72,7 +72,7 @@ function connectUnix(address: Extract<Address, { kind: 'unix' }>, signal: AbortS
   return streamWire(connectNet({ path: address.path }), 'connect', address, signal);
 }
 
-function streamWire(
+export function streamWire(
   socket: Socket,
   event: 'connect' | 'secureConnect',
   address: Exclude<Address, { kind: 'websocket' }>,
@@ -91,6 +91,10 @@ function streamWire(
       reject(abortError(signal));
     };
     const ready = () => {
+      if (isOurselves(socket)) {
+        fail(Object.assign(new Error('nobody listens there'), { code: 'ECONNREFUSED' }));
+        return;
+      }
       const peer =
         address.kind === 'unix'
           ? { transport: 'unix' as const }
@@ -108,6 +112,14 @@ function streamWire(
     socket.once(event, ready);
     signal.addEventListener('abort', abort);
   });
+}
+
+/**
+ * Where nobody listens on a port of this machine, the system may give that very port to who connects to it, and
+ * TCP connects him to himself. The port is then taken, too, for who wants to listen there.
+ */
+function isOurselves({ localAddress, localPort, remoteAddress, remotePort }: Socket): boolean {
+  return localPort !== undefined && localPort === remotePort && localAddress === remoteAddress;
 }
 
 function connectFailed(address: Address, error: Error & { code?: string }): IPCError {

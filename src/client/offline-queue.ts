@@ -4,6 +4,7 @@ import { ipcError, type IPCError } from '../base/errors.ts';
 
 interface Entry<L> {
   readonly bytes: number;
+  readonly awaited: boolean;
   readonly run: (link: L) => void;
   readonly drop: (error: IPCError) => void;
 }
@@ -15,6 +16,7 @@ export class OfflineQueue<L> {
   readonly #bytesMax: number;
   #entries = new Set<Entry<L>>();
   #bytes = 0;
+  #awaited = 0;
 
   constructor(bytesMax: number) {
     this.#bytesMax = bytesMax;
@@ -24,11 +26,16 @@ export class OfflineQueue<L> {
     return this.#bytes;
   }
 
+  /** How many are awaited by somebody. */
+  get awaited(): number {
+    return this.#awaited;
+  }
+
   /**
    * `run` is called with the next connection, `drop` when there will be none. Gives what takes it out
    * again: what nobody waits for must leave its room to others. Throws `LIMIT_OFFLINE_QUEUE`.
    */
-  push(payloadBytes: number, run: (link: L) => void, drop: (error: IPCError) => void): () => void {
+  push(payloadBytes: number, awaited: boolean, run: (link: L) => void, drop: (error: IPCError) => void): () => void {
     const bytes = payloadBytes + ENTRY_BYTES;
     if (this.#bytes + bytes > this.#bytesMax) {
       throw ipcError(
@@ -39,11 +46,14 @@ export class OfflineQueue<L> {
         },
       );
     }
-    const entry = { bytes, run, drop };
+    const entry = { bytes, awaited, run, drop };
     this.#bytes += bytes;
+    if (awaited) this.#awaited += 1;
     this.#entries.add(entry);
     return () => {
-      if (this.#entries.delete(entry)) this.#bytes -= bytes;
+      if (!this.#entries.delete(entry)) return;
+      this.#bytes -= bytes;
+      if (awaited) this.#awaited -= 1;
     };
   }
 
@@ -61,6 +71,7 @@ export class OfflineQueue<L> {
     const entries = this.#entries;
     this.#entries = new Set();
     this.#bytes = 0;
+    this.#awaited = 0;
     return entries;
   }
 }

@@ -75,8 +75,8 @@ export class Subscription<T = unknown> implements AsyncIterableIterator<Message<
   #received = 0;
   #ended = false;
   #error: IPCError | undefined;
-  /** Takes the subscription off the signal that ends it. */
-  #unlisten: (() => void) | undefined;
+  /** Called when it is over. */
+  #atEnd: (() => void)[] = [];
 
   /** Made by `client.subscribe`. */
   constructor(
@@ -170,7 +170,13 @@ export class Subscription<T = unknown> implements AsyncIterableIterator<Message<
 
   /** Unsubscribes when the signal fires; nothing is left on it once the subscription has ended. */
   endOn(signal: AbortSignal): void {
-    this.#unlisten = onAbort(signal, () => void this.unsubscribe().catch(() => {}));
+    this.whenEnded(onAbort(signal, () => void this.unsubscribe().catch(() => {})));
+  }
+
+  /** @internal Calls `run` when it is over, or now when it is. */
+  whenEnded(run: () => void): void {
+    if (this.#ended) run();
+    else this.#atEnd.push(run);
   }
 
   /** @internal The connection has gone. */
@@ -205,7 +211,7 @@ export class Subscription<T = unknown> implements AsyncIterableIterator<Message<
     if (this.#ended) return;
     this.#ended = true;
     this.#error = error;
-    this.#unlisten?.();
+    for (const run of this.#atEnd.splice(0)) run();
     this.detach();
     const waiting = this.#waiting;
     this.#waiting = [];

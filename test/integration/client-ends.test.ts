@@ -67,6 +67,68 @@ test('disconnect while connecting ends the attempt, and disconnect and connect m
   assert.equal(client.connected, true);
 });
 
+test('connect while the client waits to come back tries at once, and resolves when what stands is answered', async () => {
+  const { client, server, peer } = await connected({ reconnectDelay: 1000 });
+  const subscribing = client.subscribe('news');
+  server.send({ type: FrameType.OK, id: (await server.next(FrameType.SUBSCRIBE)).id });
+  await subscribing;
+  const waits = once((listener) => client.on('reconnecting', listener));
+  server.drop();
+  await waits;
+  assert.equal(client.getConnectionInfo().state, 'waiting');
+  const order: string[] = [];
+  const told = new Promise<void>((resolve) => {
+    client.onConnected(() => {
+      order.push('connected');
+      void client.connect().then(() => {
+        order.push('answered for');
+        resolve();
+      });
+    });
+  });
+  // The clock stands still: no attempt has its time.
+  const connecting = [client.connect(), client.connect()];
+  const next = await peer();
+  await next.welcome();
+  const { id } = await next.next(FrameType.SUBSCRIBE);
+  order.push('asked');
+  next.send({ type: FrameType.OK, id });
+  await Promise.all([...connecting, told]);
+  assert.deepEqual(order, ['connected', 'asked', 'answered for']);
+  await client.disconnect();
+});
+
+test('operations that wait for a connection are pending, until they are answered or given up', async () => {
+  const { client, server, peer, pass } = await connected();
+  const lost = once((listener) => client.onDisconnected(listener));
+  server.drop();
+  await lost;
+  const pending = (): number => client.getConnectionInfo().pending;
+  const controller = new AbortController();
+  const call = client.call('sum', 1, { timeout: 0 });
+  const given = assert.rejects(client.call('sum', 2, { signal: controller.signal }), coded('TIME_CANCELLED'));
+  const subscribing = client.subscribe('news');
+  // Nobody awaits an answer to this one.
+  client.publish('news', 1);
+  assert.equal(pending(), 3);
+  controller.abort();
+  await given;
+  assert.equal(pending(), 2);
+  pass(2000);
+  const next = await peer();
+  await next.welcome();
+  const [{ id: called }, { id: subscribed }] = [
+    await next.next(FrameType.REQUEST),
+    await next.next(FrameType.SUBSCRIBE),
+  ];
+  assert.equal(pending(), 2);
+  next.send({ type: FrameType.RESPONSE, id: called, content: 3, payload: writeFields({ n: 1 }) });
+  next.send({ type: FrameType.OK, id: subscribed });
+  await Promise.all([call, subscribing]);
+  assert.equal(pending(), 0);
+  await client.disconnect();
+});
+
 test('messages that waited for credit when the connection ended are reported', async () => {
   const { client, server } = await connected({ reconnect: false });
   const errors: IPCError[] = [];

@@ -70,6 +70,26 @@ test('a handler of createChannelHandler hears what is published and what the ser
   assert.equal(client.getConnectionInfo().subscriptions, 0);
 });
 
+test('a handler of createChannelHandler ends with its subscription: by disconnect, or by the server', async () => {
+  await using stage = await scene();
+  const client = await stage.client();
+  client.onError(() => undefined);
+  const seen: unknown[] = [];
+  const told = new Promise<void>((resolve) => {
+    client.onNotification('end', () => resolve());
+  });
+  await client.createChannelHandler('all', ({ payload }) => seen.push(payload));
+  await client.disconnect();
+  await client.connect();
+  await client.createChannelHandler('news', ({ payload }) => seen.push(payload));
+  assert.equal(stage.server.getApplication('shop')?.removeChannel('news'), true);
+  await client.ping();
+  const [connection] = stage.server.connectionManager.listConnections();
+  for (const channel of ['all', 'news', 'end']) connection?.notify(channel, 'unheard');
+  await told;
+  assert.deepEqual(seen, []);
+});
+
 test('a channel that the server removes ends its subscriptions with REMOTE_NO_CHANNEL, and leaves patterns alone', async () => {
   await using stage = await scene();
   const client = await stage.client();
