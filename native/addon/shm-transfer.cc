@@ -112,13 +112,15 @@ napi_value set_slab(napi_env env, napi_callback_info info) {
   return integer(env, kOk);
 }
 
-// receiveBatch(handle, offset, max) -> status of the one after the last that was put into the slab
+// receiveBatch(handle, offset, max, largest) -> status of the one after the last that was put into the slab
 napi_value receive_batch(napi_env env, napi_callback_info info) {
-  Arguments<3> args(env, info);
+  Arguments<4> args(env, info);
   Handle* handle = handle_of(env, args.at[0]);
   if (!handle) return integer(env, -EBADF);
   size_t offset = static_cast<size_t>(args.int32(1));
   const int32_t max = args.int32(2);
+  const int32_t largest = args.int32(3);
+  if (largest < 0) return integer(env, -EINVAL);
   int32_t count = 0;
   Status status = kOk;
   while (count < max) {
@@ -136,7 +138,8 @@ napi_value receive_batch(napi_env env, napi_callback_info info) {
       break;
     }
     uint8_t* place = handle->slab + offset;
-    status = handle->channel.receive(place + sizeof(RecordHeader), handle->slab_bytes - offset - sizeof(RecordHeader), message);
+    status = handle->channel.receive(place + sizeof(RecordHeader), handle->slab_bytes - offset - sizeof(RecordHeader), message,
+                                     static_cast<uint64_t>(largest));
     if (status != kOk) {
       report(handle, message);
       break;
@@ -160,7 +163,7 @@ napi_value receive_into(napi_env env, napi_callback_info info) {
   if (!handle) return integer(env, -EBADF);
   Bytes bytes = bytes_of(env, args.at[1]);
   Message message;
-  Status status = handle->channel.receive(bytes.data, bytes.length, message);
+  Status status = handle->channel.receive_into(bytes.data, bytes.length, message);
   report(handle, message);
   return integer(env, status);
 }

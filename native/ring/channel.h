@@ -48,6 +48,8 @@ struct Assembly {
   uint64_t got = 0;
   uint64_t room = 0;
   uint8_t* data = nullptr;
+  /** `data` is the place of the caller of receive_into, until that returns. */
+  bool lent = false;
 };
 
 enum class Wait { data, space, presence };
@@ -71,8 +73,13 @@ class Channel {
   uint64_t sent() const { return sent_; }
 
   // receive.cc
-  /** The next message, copied to `place` if it fits into `room`. kLarge: take it with take_large. */
-  Status receive(uint8_t* place, uint64_t room, Message& message);
+  /**
+   * The next message, copied to `place` if it fits into `room`. kLarge: take it with take_large. One of more than
+   * `largest` bytes is left where it is, with kNeedsSpace.
+   */
+  Status receive(uint8_t* place, uint64_t room, Message& message, uint64_t largest = kMaxMessageBytes);
+  /** As `receive`, but what comes in chunks is put together in the place itself when it can be had in one go. */
+  Status receive_into(uint8_t* place, uint64_t room, Message& message);
   /** The caller's now; give_memory takes it back. */
   uint8_t* take_large(uint64_t& bytes);
   /** The next message where it lies; it stays there until it and all older views are released. */
@@ -153,7 +160,9 @@ class Channel {
   bool overrun() const;
   Status jump_to_latest();
   Status read_header(uint64_t position, uint64_t limit, RecordHeader& header, uint64_t& size) const;
-  Status take_chunk(const RecordHeader& header, Message& message);
+  Status take_chunk(const RecordHeader& header, Message& message, uint64_t largest);
+  Assembly* lent_assembly();
+  Status move_out();
   void advance(uint64_t size);
   void account(uint64_t sequence, Message& message);
   bool is_own(uint32_t tag) const;
@@ -196,6 +205,8 @@ class Channel {
   std::vector<Assembly> assemblies_;
   uint8_t* large_ = nullptr;
   uint64_t large_bytes_ = 0;
+  uint8_t* lent_place_ = nullptr;
+  uint64_t lent_room_ = 0;
   uint64_t gather_ns_ = 0;
 
   // bells

@@ -14,6 +14,11 @@ constexpr int kOverrunTurns = 1000;
 constexpr uint64_t kFirstGatherNs = 250;
 constexpr uint64_t kLongestGatherNs = 2000;
 constexpr uint64_t kGathered = 4096;
+/** So long the next chunk of a message is waited for that has begun, and so long all of them together. */
+constexpr uint64_t kNextChunkNs = 100000;
+constexpr uint64_t kAllChunksNs = 4 * 1000000;
+/** Larger messages are not expected within that time. */
+constexpr uint64_t kLargestLentBytes = 16 << 20;
 }  // namespace
 
 bool Channel::is_own(uint32_t tag) const {
@@ -129,7 +134,7 @@ Status Channel::jump_to_latest() {
   return kOk;
 }
 
-Status Channel::receive(uint8_t* place, uint64_t room, Message& message) {
+Status Channel::receive(uint8_t* place, uint64_t room, Message& message, uint64_t largest) {
   if (!(role_ & kReceiver)) return kWrongRole;
   if (latest_) {
     Status status = jump_to_latest();
@@ -144,8 +149,8 @@ Status Channel::receive(uint8_t* place, uint64_t room, Message& message) {
     if (kind == kPad) {
       advance(size);
     } else if (kind == kChunk) {
-      status = take_chunk(header, message);
-      if (status == kEvictedSelf || status == kCorrupt || status == kNoMemory) return status;
+      status = take_chunk(header, message, largest);
+      if (status != kOk && status != kFull && status != kLarge) return status;
       if (status != kFull) advance(size);
       if (status == kLarge) return kLarge;
     } else if (!echo_ && is_own(header.tag)) {
@@ -153,7 +158,9 @@ Status Channel::receive(uint8_t* place, uint64_t room, Message& message) {
       advance(size);
     } else {
       message.bytes = header.bytes;
-      if (header.bytes > room) return kNeedsSpace;
+      if (header.bytes > room || header.bytes > largest) return kNeedsSpace;
+      status = move_out();
+      if (status != kOk) return status;
       copy_bytes(place, file_.data() + offset_of(cursor_) + sizeof(RecordHeader), header.bytes, drops_);
       if (drops_) {
         std::atomic_thread_fence(std::memory_order_acquire);
@@ -167,6 +174,51 @@ Status Channel::receive(uint8_t* place, uint64_t room, Message& message) {
   }
 }
 
+Status Channel::receive_into(uint8_t* place, uint64_t room, Message& message) {
+  lent_place_ = place;
+  lent_room_ = room < kLargestLentBytes ? room : kLargestLentBytes;
+  Status status = receive(place, room, message);
+  if (status == kEmpty && lent_assembly()) {
+    // Its sender is at work on the next chunk. Going away and coming back would cost a second copy.
+    const uint64_t until = platform::now_ns() + kAllChunksNs;
+    while (status == kEmpty && lent_assembly() && platform::now_ns() < until && spin(Wait::data, kNextChunkNs)) {
+      status = receive(place, room, message);
+    }
+  }
+  const Status moved = move_out();
+  if (status == kLarge && large_ == place) {
+    large_ = nullptr;
+    large_bytes_ = 0;
+    status = kOk;
+  }
+  lent_place_ = nullptr;
+  lent_room_ = 0;
+  return moved == kOk ? status : moved;
+}
+
+Assembly* Channel::lent_assembly() {
+  for (Assembly& assembly : assemblies_) {
+    if (assembly.lent) return &assembly;
+  }
+  return nullptr;
+}
+
+/** The place is needed for something else, or goes back to the caller: what was begun in it goes on in memory of ours. */
+Status Channel::move_out() {
+  Assembly* assembly = lent_place_ ? lent_assembly() : nullptr;
+  if (!assembly) return kOk;
+  uint8_t* data = take_memory(assembly->total);
+  if (data) {
+    std::memcpy(data, assembly->data, assembly->got);
+    assembly->data = data;
+    assembly->room = assembly->total;
+    assembly->lent = false;
+    return kOk;
+  }
+  assemblies_.erase(assemblies_.begin() + (assembly - assemblies_.data()));
+  return kNoMemory;
+}
+
 Status Channel::receive_view(const uint8_t*& place, Message& message, uint64_t& ticket) {
   if (!(role_ & kReceiver)) return kWrongRole;
   if (drops_) return kUnsupported;
@@ -177,7 +229,7 @@ Status Channel::receive_view(const uint8_t*& place, Message& message, uint64_t& 
     if (status != kOk) return status;
     const uint32_t kind = kind_of(header.tag);
     if (kind == kChunk) {
-      status = take_chunk(header, message);
+      status = take_chunk(header, message, kMaxMessageBytes);
       if (status == kCorrupt || status == kNoMemory) return status;
       advance(size);
       if (status == kLarge) return kLarge;
@@ -216,8 +268,11 @@ Assembly* Channel::assembly_of(uint32_t tag) {
   return nullptr;
 }
 
-/** kOk: taken or rightly ignored; kFull: overwritten meanwhile, look again; kLarge: a message is complete. */
-Status Channel::take_chunk(const RecordHeader& header, Message& message) {
+/**
+ * kOk: taken or rightly ignored; kFull: overwritten meanwhile, look again; kLarge: a message is complete;
+ * kNeedsSpace: the first of a message of more than `largest` bytes, left where it is.
+ */
+Status Channel::take_chunk(const RecordHeader& header, Message& message, uint64_t largest) {
   if (header.bytes < sizeof(ChunkHeader)) return kCorrupt;
   const uint8_t* at = file_.data() + offset_of(cursor_) + sizeof(RecordHeader);
   ChunkHeader chunk;
@@ -236,15 +291,20 @@ Status Channel::take_chunk(const RecordHeader& header, Message& message) {
   }
   Assembly* assembly = assembly_of(header.tag);
   if (chunk.offset == 0) {
+    if (chunk.total > largest) {
+      message.bytes = chunk.total;
+      return kNeedsSpace;
+    }
     if (!assembly) {
       assemblies_.emplace_back();
       assembly = &assemblies_.back();
       assembly->slot = slot_of(header.tag);
     }
     // What is left of a message that its sender gave up.
-    give_memory(assembly->data, assembly->room);
-    assembly->data = nullptr;
-    assembly->room = 0;
+    if (!assembly->lent) give_memory(assembly->data, assembly->room);
+    assembly->lent = chunk.total <= lent_room_ && (assembly->lent || !lent_assembly());
+    assembly->data = assembly->lent ? lent_place_ : nullptr;
+    assembly->room = assembly->lent ? chunk.total : 0;
     assembly->generation = generation_of(header.tag);
     assembly->id = chunk.id;
     assembly->total = chunk.total;

@@ -18,7 +18,7 @@ export interface NativeBinding {
 }
 
 /** Raised together with `kInterfaceVersion` of native/addon/registration.cc, with every change of the interfaces. */
-export const INTERFACE_VERSION = 4;
+export const INTERFACE_VERSION = 5;
 
 let loaded: NativeBinding | undefined;
 

@@ -53,7 +53,8 @@ export interface ShmNative {
   setSlab(handle: ShmHandle, slab: Uint8Array): number;
   /** A slab of memory that is used again once it was collected; a status where the runtime forbids that. */
   newSlab(handle: ShmHandle, bytes: number): ArrayBuffer | number;
-  receiveBatch(handle: ShmHandle, offset: number, max: number): number;
+  /** A message of more than `largest` bytes is left where it is. */
+  receiveBatch(handle: ShmHandle, offset: number, max: number, largest: number): number;
   receiveInto(handle: ShmHandle, bytes: Uint8Array): number;
   receiveOwned(handle: ShmHandle): ArrayBuffer | number;
   takeLarge(handle: ShmHandle): ArrayBuffer | number;

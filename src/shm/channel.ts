@@ -19,7 +19,7 @@ import type { Peer } from './presence.ts';
 import type { HandlerOptions, MessageHandler } from './receiver.ts';
 import { ShmSession } from './session.ts';
 import { checked, closedError, shmError, STATUS, timeoutError, withStatus } from './status.ts';
-import { copied, Loan, type MessageView } from './view.ts';
+import { copied, COPIED_VIEW_BYTES, Loan, type MessageView } from './view.ts';
 
 /** What can happen to a handle, with what listeners are given. */
 export interface ShmChannelEvents {
@@ -298,12 +298,13 @@ export class IPCChannel extends EventEmitter<ShmChannelEvents> {
     }
   }
 
-  /** The next message without a copy, or undefined. See `MessageView`. Messages taken in advance come as copies. */
+  /** The next message without a copy, or undefined. See `MessageView`. */
   tryReceiveView(): MessageView | undefined {
     const { receiver, ring, views } = this.#use('receive');
-    if (ring.keepsAll && receiver.inbox.waiting === 0) return views.tryReceive();
-    const data = receiver.take();
-    return data === undefined ? undefined : copied(data, receiver.inbox.sequence);
+    if (ring.keepsAll && receiver.inbox.waiting === 0 && views.expectsLarge) return views.tryReceive();
+    const data = receiver.take(false, ring.keepsAll ? COPIED_VIEW_BYTES : undefined);
+    if (data !== undefined) return copied(data, receiver.inbox.sequence, ring);
+    return ring.keepsAll ? views.tryReceive() : undefined;
   }
 
   /** Calls the handler with every message; gives a function that ends it. */

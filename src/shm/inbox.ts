@@ -11,6 +11,7 @@ const HEADER_BYTES = 16;
 /** A message larger than this gets memory of its own. */
 const OWN_MEMORY_BYTES = SLAB_BYTES / 4;
 const MAX_BATCH = 1 << 20;
+const ANY_SIZE = 0x7fff_ffff;
 
 type BufferOver = new (memory: ArrayBufferLike, offset: number, length: number) => Buffer;
 // Buffer.from(memory, offset, length) checks and dispatches; the class behind it is three times as fast.
@@ -55,10 +56,11 @@ export class Inbox {
 
   /**
    * The next message; undefined when there is none. A borrowed one lies in memory that the next calls use.
+   * One of more than `largest` bytes stays in the ring, as if there were none.
    * Throws when this receiver was evicted, or the region is broken.
    */
-  take(borrow: boolean): Buffer | undefined {
-    if (this.#left === 0) return this.#fill(borrow);
+  take(borrow: boolean, largest = ANY_SIZE): Buffer | undefined {
+    if (this.#left === 0) return this.#fill(borrow, largest);
     const data = this.#fromSlab();
     return this.#lent && !borrow ? Buffer.from(data) : data;
   }
@@ -98,7 +100,7 @@ export class Inbox {
     this.#large = { data: bufferOver(memory, 0, memory.byteLength), sequence, missed };
   }
 
-  #fill(borrow: boolean): Buffer | undefined {
+  #fill(borrow: boolean, largest: number): Buffer | undefined {
     if (this.#large) {
       const { data, sequence, missed } = this.#large;
       this.#large = undefined;
@@ -110,10 +112,12 @@ export class Inbox {
     if (borrow !== this.#lent) this.#newSlab(borrow);
     // Nothing of a lent slab is still needed when it is asked for more.
     if (borrow) this.#free = 0;
+    // What is lent and comes in chunks is put together where it is lent.
+    const batched = borrow ? Math.min(largest, SLAB_BYTES - HEADER_BYTES) : largest;
     for (;;) {
       if (this.#slab.byteLength - this.#free < HEADER_BYTES) this.#newSlab(borrow);
       this.#next = this.#free;
-      const status = ring.receiveBatch(this.#free, this.#maxBatch);
+      const status = ring.receiveBatch(this.#free, this.#maxBatch, batched);
       this.#left = ring.count;
       this.#free = ring.used;
       if (status === STATUS.large && borrow && this.#left === 0) {
@@ -124,10 +128,11 @@ export class Inbox {
       }
       if (status === STATUS.large) this.#keepLarge();
       if (this.#left > 0) return this.#fromSlab();
-      if (status === STATUS.large) return this.#fill(borrow);
+      if (status === STATUS.large) return this.#fill(borrow, largest);
       // Without messages: all there was has been looked at.
       if (status === STATUS.empty) return undefined;
       if (status !== STATUS.needsSpace) throw ring.error('receive', status);
+      if (ring.bytes > largest) return undefined;
       if (ring.bytes > OWN_MEMORY_BYTES) return borrow ? this.#borrowed(ring.bytes) : this.#owned();
       this.#newSlab(borrow);
     }

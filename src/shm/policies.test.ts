@@ -94,15 +94,15 @@ test('a latest channel keeps one value, and gives it to those who come late', as
 
 test('views show messages where they lie, hold the ring until released, and cannot be read afterwards', (t) => {
   const name = unique();
-  const receiver = open(t, name, ConnMode.RECEIVER, { capacityBytes: 4096 });
+  const receiver = open(t, name, ConnMode.RECEIVER, { capacityBytes: 65_536 });
   const sender = open(t, name, ConnMode.SENDER);
-  assert.ok(sender.trySend(Buffer.alloc(900, 7)));
+  assert.ok(sender.trySend(Buffer.alloc(9000, 7)));
   const view = receiver.tryReceiveView();
   assert.ok(view?.inRing);
   const kept = view.data;
   let more = 0;
-  while (sender.trySend(Buffer.alloc(900, more))) more++;
-  assert.ok(more < 5);
+  while (sender.trySend(Buffer.alloc(9000, more))) more++;
+  assert.ok(more < 8);
   assert.ok(kept.every((byte) => byte === 7));
   view.release();
   assert.equal(kept.length, 0);
@@ -111,10 +111,39 @@ test('views show messages where they lie, hold the ring until released, and cann
     using next = receiver.tryReceiveView();
     assert.equal(next?.data[0], i);
   }
-  assert.ok(sender.trySend(Buffer.alloc(900)));
+  assert.ok(sender.trySend(Buffer.alloc(9000)));
   const last = receiver.tryReceiveView();
   receiver.close();
   assert.throws(() => last?.data, { code: 'USAGE_RELEASED' });
+});
+
+test('a view of a small message is a copy that holds nothing up, is wiped at the release, and ends with the handle', (t) => {
+  const name = unique();
+  const receiver = open(t, name, ConnMode.RECEIVER, { capacityBytes: 65_536 });
+  const sender = open(t, name, ConnMode.SENDER);
+  const send = (i: number): void => assert.ok(sender.trySend(Buffer.alloc(i % 3 === 2 ? 4097 : 4096, i + 1)));
+  for (let i = 0; i < 5; i++) send(i);
+  const view = receiver.tryReceiveView();
+  assert.equal(view?.inRing, false);
+  // The ring goes round several times.
+  for (let i = 1; i < 100; i++) {
+    using next = receiver.tryReceiveView();
+    assert.equal(next?.sequence, i);
+    assert.equal(next.data.length, i % 3 === 2 ? 4097 : 4096);
+    assert.ok(next.data.every((byte) => byte === i + 1));
+    if (i % 3 === 2) assert.ok(next.inRing);
+    send(i + 4);
+  }
+  const kept = view.data;
+  assert.ok(kept.every((byte) => byte === 1));
+  view.release();
+  view.release();
+  assert.ok(kept.every((byte) => byte === 0));
+  assert.throws(() => view.data, { code: 'USAGE_RELEASED' });
+  const last = receiver.tryReceiveView();
+  receiver.close();
+  assert.throws(() => last?.data, { code: 'USAGE_RELEASED' });
+  last?.release();
 });
 
 test('a loan on a route lies in the ring; commit sends what was written, release sends nothing', async (t) => {

@@ -79,8 +79,9 @@ export class Receiver {
     this.#lookers = new WaitingQueue('receive', ring.name, () => this.#idle());
   }
 
-  take(borrow = false): Buffer | undefined {
-    const data = this.inbox.take(borrow);
+  /** `largest`: larger ones stay in the ring. */
+  take(borrow = false, largest?: number): Buffer | undefined {
+    const data = this.inbox.take(borrow, largest);
     if (data !== undefined && this.inbox.missed > 0) this.#countMissed();
     return data;
   }

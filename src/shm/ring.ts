@@ -112,8 +112,9 @@ export class Ring {
   newSlab(bytes: number): ArrayBuffer | number {
     return this.#native.newSlab(this.#handle, bytes);
   }
-  receiveBatch(offset: number, max: number): number {
-    return this.#native.receiveBatch(this.#handle, offset, max);
+  /** A message of more than `largest` bytes is left where it is. */
+  receiveBatch(offset: number, max: number, largest: number): number {
+    return this.#native.receiveBatch(this.#handle, offset, max, largest);
   }
   receiveInto(bytes: Uint8Array): number {
     return this.#native.receiveInto(this.#handle, bytes);

@@ -88,7 +88,7 @@ async function run(task: MemberTask): Promise<void> {
       say({ tally: await tally(channel, task.count ?? 0) });
       break;
     case 'hold-view': {
-      await channel.send(makeMessage(9, 0, 100));
+      await channel.send(makeMessage(9, 0, 5000));
       const view = channel.tryReceiveView();
       say({ inRing: view?.inRing });
       process.exit(0);
