@@ -74,12 +74,17 @@ inline Status send_wait(Channel& channel, const uint8_t* data, uint64_t bytes, u
   }
 }
 
-/** Receives into `bytes`, waiting until the deadline. */
-inline Status receive_wait(Channel& channel, std::vector<uint8_t>& bytes, Message& message, uint64_t timeout_ns) {
+/**
+ * Receives into `bytes`, waiting until the deadline. `room`: by receive_into, with a place of so many bytes in which
+ * nothing of ours may be left between two calls.
+ */
+inline Status receive_wait(Channel& channel, std::vector<uint8_t>& bytes, Message& message, uint64_t timeout_ns, uint64_t room = 0) {
   const uint64_t deadline = platform::now_ns() + timeout_ns;
   if (bytes.size() < 256) bytes.resize(256);
   for (;;) {
-    Status status = channel.receive(bytes.data(), bytes.size(), message);
+    if (room > 0) bytes.assign(room, 0xee);
+    Status status = room > 0 ? channel.receive_into(bytes.data(), bytes.size(), message)
+                             : channel.receive(bytes.data(), bytes.size(), message);
     if (status == kNeedsSpace) {
       bytes.resize(message.bytes);
       continue;

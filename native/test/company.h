@@ -105,7 +105,7 @@ inline void victim_churns(const std::string& name) {
     channel.wait(Wait::data, 100000);
     Message message;
     bytes.resize(32768);
-    channel.receive(bytes.data(), bytes.size(), message);
+    channel.receive_into(bytes.data(), bytes.size(), message);
   }
 }
 
@@ -150,7 +150,8 @@ class Survivors {
   void drain() {
     for (;;) {
       Message message;
-      Status status = receiver_.receive(bytes_.data(), bytes_.size(), message);
+      Status status = drains_++ % 2 ? receiver_.receive_into(bytes_.data(), bytes_.size(), message)
+                                    : receiver_.receive(bytes_.data(), bytes_.size(), message);
       if (status == kEmpty) return;
       if (status == kLarge) {
         uint64_t size;
@@ -237,6 +238,7 @@ class Survivors {
   Watcher watcher_;
   Channel receiver_, sender_;
   std::vector<uint8_t> bytes_ = std::vector<uint8_t>(32768), out_;
+  uint64_t drains_ = 0;
   std::map<uint64_t, uint64_t> next_;
   uint64_t sent_ = 0, received_ = 0, others_ = 0;
   int bell_ = -1, sender_bell_ = -1;

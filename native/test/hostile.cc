@@ -217,8 +217,9 @@ void do_something(Member& member, const RegionOptions& options, Random& random) 
       break;
     default: {
       if (random.below(2) == 0) channel.gather();
-      std::vector<uint8_t> room(random.below(2000));
-      const Status status = channel.receive(room.data(), room.size(), message);
+      std::vector<uint8_t> room(random.below(random.below(4) == 0 ? 200000 : 2000));
+      const Status status = random.below(2) == 0 ? channel.receive(room.data(), room.size(), message, random.below(3000))
+                                                 : channel.receive_into(room.data(), room.size(), message);
       named(status, "receive");
       if (status == kOk) CHECK(message.bytes <= room.size(), "bytes");
       if (status == kEvictedSelf) named(channel.rejoin(), "rejoin");

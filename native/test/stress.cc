@@ -49,7 +49,7 @@ void total_order(int senders, int receivers, uint64_t capacity, uint64_t max_byt
       uint64_t sequence = 0;
       for (uint64_t i = 0; i < count * static_cast<uint64_t>(senders); i++) {
         Message message;
-        Status status = receive_wait(channel, bytes, message, 60 * kSecond);
+        Status status = receive_wait(channel, bytes, message, 60 * kSecond, r % 2 ? kHeadBytes + max_bytes : 0);
         CHECK(status == kOk, "receive gave %d at %llu", status, static_cast<unsigned long long>(i));
         uint64_t sender, number;
         read_head(bytes.data(), sender, number);
@@ -377,6 +377,7 @@ int main() {
   total_order(1, 1, 1 << 12, 600, kCount);
   total_order(8, 8, 1 << 16, 400, kCount / 4);
   total_order(3, 3, 1 << 14, 60000, kCount / 10);
+  total_order(1, 2, 1 << 16, 300000, kCount / 10);
   batches();
   drop_oldest();
   evict_after();

@@ -7,7 +7,7 @@ import type { ResolvedOptions, ResolvedWait } from './options.ts';
 import { type Ring, WAIT } from './ring.ts';
 import { timeoutError, STATUS } from './status.ts';
 import { WaitingQueue } from './waiting.ts';
-import { abortError } from '../base/errors.ts';
+import { abortError, IPCError, toError } from '../base/errors.ts';
 import { invalidOption } from '../base/options.ts';
 import { withStatus } from './status.ts';
 
@@ -46,6 +46,8 @@ const BURST_BYTES_SHIFT = 12;
 const VAIN_SPINS = 4;
 const RARE_SPIN = 32;
 
+const lengthOf = (data: Buffer): number => data.length;
+
 export class Receiver {
   readonly inbox: Inbox;
   /** How many messages were dropped for this receiver since it joined. */
@@ -56,9 +58,9 @@ export class Receiver {
   readonly #ring: Ring;
   readonly #bell: Bell;
   readonly #options: ResolvedOptions;
-  readonly #waiting: WaitingQueue<Buffer, undefined>;
-  /** Those who take the message themselves when there is one. */
-  readonly #lookers: WaitingQueue<void, undefined>;
+  /** Each with what takes his message, and gives what he gets. */
+  readonly #waiting: WaitingQueue<unknown, () => unknown>;
+  readonly #takeOne = (): Buffer | undefined => this.take();
   /** Each with whether it borrows. */
   readonly #handlers = new Map<MessageHandler, boolean>();
   /** The handler, when there is exactly one. */
@@ -76,7 +78,6 @@ export class Receiver {
     this.#options = options;
     this.inbox = new Inbox(ring);
     this.#waiting = new WaitingQueue('receive', ring.name, () => this.#idle());
-    this.#lookers = new WaitingQueue('receive', ring.name, () => this.#idle());
   }
 
   /** `largest`: larger ones stay in the ring. */
@@ -90,50 +91,12 @@ export class Receiver {
   takeInto(place: Uint8Array): number | undefined {
     const bytes = this.inbox.takeInto(place);
     if (bytes === undefined) return undefined;
-    if (bytes < 0)
-      throw invalidOption('place', place.length, `room for the next message, which has ${-1 - bytes} bytes`);
+    if (bytes < 0) {
+      const room = `room for the next message, which has ${-1 - bytes} bytes`;
+      throw withStatus('receive', invalidOption('place', place.length, room));
+    }
     if (this.inbox.missed > 0) this.#countMissed();
     return bytes;
-  }
-
-  /** Waits until `attempt` takes something; `bytesOf` says how large that is. */
-  receiveBy<T>(attempt: () => T | undefined, bytesOf: (got: T) => number, wait: ResolvedWait): Promise<T> {
-    try {
-      if (wait.signal?.aborted) throw withStatus('receive', abortError(wait.signal));
-      if (this.#waiting.size === 0 && this.#burst < BURST) {
-        const got = attempt();
-        if (got !== undefined) {
-          this.#burst += 1 + (bytesOf(got) >>> BURST_BYTES_SHIFT);
-          return Promise.resolve(got);
-        }
-      }
-    } catch (error) {
-      return Promise.reject(error instanceof Error ? error : new Error(String(error)));
-    }
-    return this.#receiveLater(attempt, wait);
-  }
-
-  async #receiveLater<T>(attempt: () => T | undefined, wait: ResolvedWait): Promise<T> {
-    const deadline = performance.now() + wait.timeoutMs;
-    for (;;) {
-      if (this.#waiting.size === 0) {
-        if (this.#burst >= BURST) await this.#turn();
-        const got = attempt();
-        if (got !== undefined) return got;
-        if (wait.timeoutMs > 0 && this.#spins()) continue;
-      }
-      this.#burst = 0;
-      const timeoutMs = Math.max(0, deadline - performance.now());
-      if (timeoutMs === 0) throw timeoutError('receive', this.#ring.name, wait.timeoutMs);
-      const news = this.#lookers.add(undefined, { timeoutMs, signal: wait.signal });
-      this.#pump();
-      await news;
-    }
-  }
-
-  async #turn(): Promise<void> {
-    this.#burst = 0;
-    await turn();
   }
 
   #countMissed(): void {
@@ -150,23 +113,28 @@ export class Receiver {
   }
 
   receive(wait: ResolvedWait): Promise<Buffer> {
+    return this.receiveBy(this.#takeOne, lengthOf, wait);
+  }
+
+  /** Waits until `attempt` takes something; `bytesOf` says how large that is. Who came first is served first. */
+  receiveBy<T>(attempt: () => T | undefined, bytesOf: (got: T) => number, wait: ResolvedWait): Promise<T> {
     try {
       if (wait.signal?.aborted) throw withStatus('receive', abortError(wait.signal));
       if (this.#waiting.size === 0) {
-        const data = this.take() ?? (wait.timeoutMs > 0 && this.#spins() ? this.take() : undefined);
-        if (data !== undefined) {
-          this.#burst += 1 + (data.length >>> BURST_BYTES_SHIFT);
-          if (this.#burst < BURST) return Promise.resolve(data);
+        const got = attempt() ?? (wait.timeoutMs > 0 && this.#spins() ? attempt() : undefined);
+        if (got !== undefined) {
+          this.#burst += 1 + (bytesOf(got) >>> BURST_BYTES_SHIFT);
+          if (this.#burst < BURST) return Promise.resolve(got);
           this.#burst = 0;
-          return turn(data);
+          return turn(got);
         }
       }
       if (wait.timeoutMs === 0) throw timeoutError('receive', this.#ring.name, 0);
     } catch (error) {
-      return Promise.reject(error instanceof Error ? error : new Error(String(error)));
+      return Promise.reject(toError(error));
     }
     this.#burst = 0;
-    const promise = this.#waiting.add(undefined, wait);
+    const promise = this.#waiting.add(attempt, wait) as Promise<T>;
     this.#pump();
     return promise;
   }
@@ -221,7 +189,7 @@ export class Receiver {
   }
 
   #isWanted(): boolean {
-    return this.#waiting.size > 0 || this.#lookers.size > 0 || this.#handlers.size > 0;
+    return this.#waiting.size > 0 || this.#handlers.size > 0;
   }
 
   #idle(): void {
@@ -233,11 +201,7 @@ export class Receiver {
     try {
       const until = performance.now() + TURN_MS;
       for (let given = 1; this.#isWanted(); given++) {
-        this.#tellLookers();
-        const taking = this.#waiting.size > 0 || this.#handlers.size > 0;
-        if (!taking && this.#lookers.size === 0) break;
-        const data = taking ? this.take(this.#lends && this.#waiting.size === 0) : undefined;
-        if (data === undefined) {
+        if (!this.#serve()) {
           // A sender that goes on sending would otherwise ring for every message.
           if (this.#spins()) continue;
           this.#bell.listen(WAIT.data, this.#pump, this.#keepAlive);
@@ -245,7 +209,6 @@ export class Receiver {
           else if (this.#bell.arm(WAIT.data)) continue;
           return;
         }
-        this.#give(data);
         if (given % TURN_LOOK === 0 && performance.now() > until && this.#isWanted()) {
           this.#later();
           return;
@@ -253,21 +216,31 @@ export class Receiver {
       }
       this.#idle();
     } catch (error) {
-      this.#fail(error instanceof Error ? error : new Error(String(error)));
+      this.#fail(toError(error));
     }
   };
 
-  #tellLookers(): void {
-    if (this.#lookers.size === 0 || this.#waiting.size > 0) return;
-    if (this.inbox.waiting === 0 && !this.#ring.ready(WAIT.data)) return;
-    while (this.#lookers.size > 0) this.#lookers.resolveFirst();
+  /** One message to the first who waits, else to the handlers; false when there is none. */
+  #serve(): boolean {
+    const attempt = this.#waiting.first;
+    if (!attempt) {
+      const data = this.take(this.#lends);
+      if (data !== undefined) this.#give(data);
+      return data !== undefined;
+    }
+    try {
+      const got = attempt();
+      if (got === undefined) return false;
+      this.#waiting.resolveFirst(got);
+    } catch (error) {
+      // The message does not fit into the place that was given for it: it is the next one's.
+      if (!(error instanceof IPCError) || error.code !== 'USAGE_INVALID_OPTION') throw error;
+      this.#waiting.rejectFirst(error);
+    }
+    return true;
   }
 
   #give(data: Buffer): void {
-    if (this.#waiting.size > 0) {
-      this.#waiting.resolveFirst(data);
-      return;
-    }
     const only = this.#only;
     if (only) this.#call(only, data);
     else for (const handler of this.#handlers.keys()) this.#call(handler, data);
@@ -294,9 +267,8 @@ export class Receiver {
 
   #fail(error: Error): void {
     this.#bell.stop(WAIT.data);
-    const told = this.#waiting.size > 0 || this.#lookers.size > 0;
+    const told = this.#waiting.size > 0;
     this.#waiting.rejectAll(error);
-    this.#lookers.rejectAll(error);
     if (!told || this.#handlers.size > 0) this.onFailure?.(error);
   }
 
@@ -307,7 +279,6 @@ export class Receiver {
 
   close(error: Error): void {
     this.#waiting.rejectAll(error);
-    this.#lookers.rejectAll(error);
     this.#handlers.clear();
     this.#only = undefined;
   }

@@ -55,7 +55,11 @@ function everyCall(channel: IPCChannel): Record<string, () => unknown> {
     tryReceive: () => channel.tryReceive(),
     receiveSync: () => channel.receiveSync(10),
     receiveMany: () => channel.receiveMany(1, 10),
+    receiveInto: () => channel.receiveInto(Buffer.alloc(10), 10),
+    tryReceiveInto: () => channel.tryReceiveInto(Buffer.alloc(10)),
+    receiveView: () => channel.receiveView(10),
     tryReceiveView: () => channel.tryReceiveView(),
+    'onMessage, borrowing': () => channel.onMessage(() => undefined, { borrow: true }),
     onMessage: () => channel.onMessage(() => undefined),
     setKeepAlive: () => channel.setKeepAlive(false),
     rejoin: () => channel.rejoin(),
@@ -144,6 +148,11 @@ test('arguments that mean nothing are refused, each by name, with INVALID_ARGUME
         ['send', 'trySend', 'sendSync'].map((method) => [`${method} ${JSON.stringify(data)}`, call(method, data)]),
       ),
     ),
+    ...Object.fromEntries(
+      [undefined, null, 7, 'x', {}, [1], new Uint16Array(2), new ArrayBuffer(8)].flatMap((place) =>
+        ['receiveInto', 'tryReceiveInto'].map((method) => [`${method} ${String(place)}`, call(method, place)]),
+      ),
+    ),
     'sendMany of no array': call('sendMany', 'text'),
     'sendMany of numbers': call('sendMany', [1]),
     'trySendMany of nothing': call('trySendMany'),
@@ -154,6 +163,8 @@ test('arguments that mean nothing are refused, each by name, with INVALID_ARGUME
           [`sendMany ${JSON.stringify(wait)}`, call('sendMany', ['x'], wait)],
           [`receive ${JSON.stringify(wait)}`, call('receive', wait)],
           [`receiveMany ${JSON.stringify(wait)}`, call('receiveMany', 1, wait)],
+          [`receiveInto ${JSON.stringify(wait)}`, call('receiveInto', Buffer.alloc(1), wait)],
+          [`receiveView ${JSON.stringify(wait)}`, call('receiveView', wait)],
           [`waitForReceivers ${JSON.stringify(wait)}`, call('waitForReceivers', 1, wait)],
         ],
       ),
@@ -168,6 +179,8 @@ test('arguments that mean nothing are refused, each by name, with INVALID_ARGUME
     'loan -1': call('loan', -1),
     'loan of nothing': call('loan'),
     'onMessage of no function': call('onMessage', 'x'),
+    'onMessage that borrows a text': call('onMessage', () => undefined, { borrow: 'yes' }),
+    'onMessage that lends': call('onMessage', () => undefined, { lend: true }),
     'setKeepAlive of a text': call('setKeepAlive', 'no'),
   });
   const transferred = new ArrayBuffer(8);
@@ -197,6 +210,10 @@ test(
     assert.equal(await errorOf(() => receiver.receive({ signal: before })), cancelled(IPCStatus.RECEIVE_FAILED));
     assert.equal(await errorOf(() => receiver.receiveMany(1, { signal: before })), cancelled(IPCStatus.RECEIVE_FAILED));
     assert.equal(await errorOf(() => sender.send('x', { signal: before })), cancelled(IPCStatus.SEND_FAILED));
+    const place = Buffer.alloc(100);
+    const late = { signal: before };
+    assert.equal(await errorOf(() => receiver.receiveInto(place, late)), cancelled(IPCStatus.RECEIVE_FAILED));
+    assert.equal(await errorOf(() => receiver.receiveView(late)), cancelled(IPCStatus.RECEIVE_FAILED));
     assert.equal(
       await errorOf(() => sender.waitForReceivers(1, { signal: before })),
       cancelled(IPCStatus.CONNECTION_FAILED),
@@ -219,10 +236,14 @@ test(
     await last;
     assert.equal(received.toString(), 'last');
     const again = new AbortController();
-    const one = errorOf(() => receiver.receive({ signal: again.signal }));
+    const given = [
+      errorOf(() => receiver.receive({ signal: again.signal })),
+      errorOf(() => receiver.receiveInto(place, { signal: again.signal })),
+      errorOf(() => receiver.receiveView({ signal: again.signal })),
+    ];
     const other = receiver.receive(FOREVER);
     again.abort();
-    assert.match(await one, /^TIME_CANCELLED -/);
+    for (const up of given) assert.match(await up, /^TIME_CANCELLED -/);
     await sender.send('for the other');
     assert.equal((await other).toString(), 'for the other');
   },
@@ -249,6 +270,65 @@ test('calls at once are served in the order in which they were made', linuxOnly,
   while (seen.length < 2) await new Promise((resolve) => setImmediate(resolve));
   assert.deepEqual(seen, ['a2', 'b2']);
   for (const stop of [...stops, ...stops]) stop();
+});
+
+test('whoever waits is served in his turn, whichever way he receives', linuxOnly, async (t) => {
+  const open = opener(t, { capacityBytes: 65_536 });
+  const [receiver, sender] = [open(ConnMode.RECEIVER), open(ConnMode.SENDER)];
+  const wanted = 300;
+  const first = (data: Uint8Array): number => Buffer.from(data.buffer, data.byteOffset).readUInt32LE(0);
+  const ways = [
+    async () => first(await receiver.receive(FOREVER)),
+    async () => {
+      const place = Buffer.alloc(70_000);
+      return first(place.subarray(0, await receiver.receiveInto(place, FOREVER)));
+    },
+    async () => {
+      using view = await receiver.receiveView(FOREVER);
+      return first(view.data);
+    },
+  ];
+  // Small ones, ones that are not copied for a view, and ones that come in chunks.
+  const message = (number: number): Buffer => {
+    const data = Buffer.alloc([100, 6000, 40_000][(number >>> 1) % 3] ?? 0);
+    data.writeUInt32LE(number);
+    return data;
+  };
+  const receiving = Array.from({ length: wanted }, (_, i) => ways[((i * 7) % 5) % 3]?.());
+  const sending = (async () => {
+    for (let i = 0; i < wanted; i++) await sender.send(message(i), FOREVER);
+  })();
+  assert.deepEqual(
+    await Promise.all(receiving),
+    Array.from({ length: wanted }, (_, i) => i),
+  );
+  await sending;
+});
+
+test('a place that is too small is refused to who gave it, and the message is the next one', linuxOnly, async (t) => {
+  const open = opener(t);
+  const [receiver, sender] = [open(ConnMode.RECEIVER), open(ConnMode.SENDER)];
+  const gone = Buffer.alloc(100);
+  const small = receiver.receiveInto(Buffer.alloc(9), FOREVER);
+  const transferred = receiver.receiveInto(gone, FOREVER);
+  const enough = Buffer.alloc(10);
+  const fits = receiver.receiveInto(enough, FOREVER);
+  structuredClone(gone.buffer, { transfer: [gone.buffer] });
+  const codes = [errorOf(() => small), errorOf(() => transferred)];
+  await sender.send('ten bytes!');
+  for (const code of codes) assert.match(await code, /^USAGE_INVALID_OPTION/);
+  assert.equal(await fits, 10);
+  assert.equal(enough.toString(), 'ten bytes!');
+  await sender.send('once more!');
+  assert.throws(() => receiver.tryReceiveInto(Buffer.alloc(9)), { code: 'USAGE_INVALID_OPTION' });
+  assert.throws(() => receiver.tryReceiveInto(gone), { code: 'USAGE_INVALID_OPTION' });
+  assert.equal(receiver.tryReceiveInto(enough), 10);
+  assert.equal(receiver.tryReceiveInto(enough), null);
+  await sender.send('');
+  assert.equal(receiver.tryReceiveInto(new Uint8Array(0)), 0);
+  const waiting = [receiver.receiveInto(enough), receiver.receiveView()];
+  receiver.close();
+  for (const one of waiting) await assert.rejects(one, { code: 'USAGE_CLOSED' });
 });
 
 test('one loan at a time: committed or released once, and gone with its handle', linuxOnly, async (t) => {
