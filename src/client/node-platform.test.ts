@@ -1,10 +1,13 @@
 // What the system does with a connection that was asked for.
 
 import assert from 'node:assert/strict';
+import dns from 'node:dns';
 import { once } from 'node:events';
+import { createServer as createHttpServer } from 'node:http';
 import { type AddressInfo, connect, createServer } from 'node:net';
 import { test } from 'node:test';
-import { streamWire } from './node-platform.ts';
+import { WebSocketServer } from 'ws';
+import { nodePlatform, streamWire } from './node-platform.ts';
 
 test('a client that the system has connected to itself was refused: nobody listens there', async () => {
   const server = createServer().listen(0, '127.0.0.1');
@@ -21,3 +24,38 @@ test('a client that the system has connected to itself was refused: nobody liste
   });
   assert.equal(socket.destroyed, true);
 });
+
+for (const kind of ['tcp', 'websocket'] as const) {
+  test(`${kind}: a process that stands still for a while does not give up the address at which somebody listens`, async (t) => {
+    const server = createServer().listen(0, '127.0.0.1');
+    t.after(() => server.close());
+    if (kind === 'websocket') {
+      const sockets = new WebSocketServer({ noServer: true });
+      const http = createHttpServer().on('upgrade', (request, socket, head) =>
+        sockets.handleUpgrade(request, socket, head, () => undefined),
+      );
+      server.on('connection', (socket) => http.emit('connection', socket));
+    }
+    await once(server, 'listening');
+    const { port } = server.address() as AddressInfo;
+    const lookup = (...args: unknown[]): void => {
+      setImmediate(() => {
+        const found = [
+          { address: '127.0.0.1', family: 4 },
+          { address: '::1', family: 6 },
+        ];
+        (args.at(-1) as (error: null, all: typeof found) => void)(null, found);
+        // The attempt is under way.
+        for (const end = performance.now() + 600; performance.now() < end; );
+      });
+    };
+    t.mock.method(dns, 'lookup', lookup as typeof dns.lookup);
+    const { signal } = new AbortController();
+    const wire = await nodePlatform.connect(
+      kind === 'tcp' ? { kind, host: 'localhost', port } : { kind, url: `ws://localhost:${port}`, tls: {} },
+      signal,
+    );
+    wire.open({ data: () => undefined, drain: () => undefined, close: () => undefined });
+    wire.destroy();
+  });
+}

@@ -5,6 +5,7 @@ import { connect as connectNet, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import { abortError, ipcError, type IPCError, toError } from '../base/errors.ts';
 import { SlabPool } from '../session/slab-pool.ts';
+import { DIAL_OPTIONS } from '../transports/dial-options.ts';
 import { StreamWire } from '../transports/stream-wire.ts';
 import { connectWebSocket } from '../transports/websocket-connect.ts';
 import type { Wire } from '../transports/wire.ts';
@@ -39,12 +40,18 @@ function connect(address: Address, signal: AbortSignal): Promise<Wire> {
   if (signal.aborted) return Promise.reject(abortError(signal));
   switch (address.kind) {
     case 'tcp':
-      return streamWire(connectNet({ host: address.host, port: address.port }), 'connect', address, signal);
+      return streamWire(
+        connectNet({ ...DIAL_OPTIONS, host: address.host, port: address.port }),
+        'connect',
+        address,
+        signal,
+      );
     case 'tls':
       return streamWire(
         connectTls({
           servername: serverName(address.host),
           ...copied(address.tls),
+          ...DIAL_OPTIONS,
           host: address.host,
           port: address.port,
         }),

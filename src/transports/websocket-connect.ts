@@ -3,6 +3,7 @@
 import { WebSocket } from 'ws';
 import type { ConnectionOptions } from 'node:tls';
 import { WEBSOCKET_MESSAGE_BYTES_MAX } from '../protocol/limits.ts';
+import { DIAL_OPTIONS } from './dial-options.ts';
 import { WebSocketWire } from './websocket-wire.ts';
 
 /** Offered by clients and accepted by servers; docs/protocol.md, "Framing". */
@@ -19,7 +20,7 @@ export function connectWebSocket(
 ): Promise<WebSocketWire> {
   return new Promise((resolve, reject) => {
     const { protocol, hostname, port } = new URL(url);
-    const socket = new WebSocket(url, SUBPROTOCOL, { ...options, ...PLAIN });
+    const socket = new WebSocket(url, SUBPROTOCOL, { ...options, ...DIAL_OPTIONS, ...PLAIN });
     const done = () => {
       socket.off('error', fail);
       socket.off('open', ready);
