@@ -59,11 +59,21 @@ export function publish<B extends BrokerTypes>(
   now: number,
   retain: boolean = channel.settings.retain,
 ): Delivery<B> {
+  const living = reach(application, channel, now);
+  if (retain) application.retain(living, publication);
+  return { channel: living, publication, receivers: living.receivers, handler: living.getHandler('publish') };
+}
+
+/** The living channel, which was published on now: for messages of which none is kept. Raises what `publish` raises. */
+export function reach<B extends BrokerTypes>(
+  application: Application<B>,
+  channel: Channel<B>,
+  now: number,
+): Channel<B> {
   const living = channel.removed ? application.channelFor(channel.channelId, now) : channel;
   living.touch();
   application.updateActivity(now);
-  if (retain) application.retain(living, publication);
-  return { channel: living, publication, receivers: living.receivers, handler: living.getHandler('publish') };
+  return living;
 }
 
 /** Who answers this request; a worker that is found has it from now on. */

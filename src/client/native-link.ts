@@ -14,8 +14,9 @@ import {
 } from '../protocol/frame-types.ts';
 import { Message, MessageType } from '../protocol/messages.ts';
 import { encodePayload, type EncodedPayload } from '../protocol/payload.ts';
-import { CREDIT_OVERHEAD_BYTES, readError, readFields, type TickResult, writeFields } from '../session/session.ts';
+import { readError, readFields, type TickResult, writeFields } from '../session/session.ts';
 import { Acknowledgement, CallTable, type Pending } from './calls.ts';
+import { Deliveries } from './deliveries.ts';
 import { goodbyeError, readWelcome, type Welcome } from './handshake.ts';
 import { type Link, type LinkOwner, lossOf, unpublished } from './link.ts';
 import { Outgoing } from './outgoing.ts';
@@ -34,7 +35,7 @@ export class NativeLink implements Link, ConnectionOwner, StreamLink, Subscripti
   readonly #calls = new CallTable();
   readonly #outgoing: Outgoing;
   readonly #tasks: Tasks;
-  readonly #subscriptions = new Map<number, Subscription>();
+  readonly #deliveries: Deliveries;
   readonly #pings = new Map<number, Pending>();
   #welcome: Welcome | undefined;
   #goodbye: IPCError | undefined;
@@ -42,16 +43,15 @@ export class NativeLink implements Link, ConnectionOwner, StreamLink, Subscripti
   #received = 0;
   #origin = '';
   #timeMs = 0;
-  // A burst of deliveries is mostly of one subscription and one channel.
-  #lastSubscription: Subscription | undefined;
-  #lastChannel = 0;
-  #lastChannelName = '';
 
   constructor(owner: LinkOwner, connection: Connection) {
     this.#owner = owner;
     this.#connection = connection;
     this.#outgoing = new Outgoing(connection, this.#calls, owner.publishQueueBytesMax);
     this.#tasks = new Tasks(connection, owner.times, owner.requestsMax, (value) => this.#encode(value));
+    this.#deliveries = new Deliveries(connection.session, (channel, frame, start, end) =>
+      this.#message(MessageType.PUBLISH, channel, frame, start, end),
+    );
   }
 
   get welcome(): Welcome {
@@ -150,7 +150,7 @@ export class NativeLink implements Link, ConnectionOwner, StreamLink, Subscripti
     const id = this.#calls.add(call);
     call.link = this;
     this.#calls.hold(id);
-    this.#subscriptions.set(id, subscription);
+    this.#deliveries.add(id, subscription);
     const credit = subscription.attach(this, id);
     this.#connection.writer.frame(FrameType.SUBSCRIBE, 0, 0, id, 0, credit, writeFields(subscription.fields));
     this.#connection.touch();
@@ -164,9 +164,7 @@ export class NativeLink implements Link, ConnectionOwner, StreamLink, Subscripti
 
   /** Forgets a subscription that was refused or ended. */
   dropSubscription(id: number): void {
-    if (this.#lastSubscription?.id === id) this.#lastSubscription = undefined;
-    this.#subscriptions.get(id)?.detach();
-    this.#subscriptions.delete(id);
+    this.#deliveries.drop(id);
     this.#calls.release(id);
   }
 
@@ -212,7 +210,10 @@ export class NativeLink implements Link, ConnectionOwner, StreamLink, Subscripti
 
   frames(frames: FrameSource): void {
     this.#timeMs = this.#owner.now();
-    for (let frame = frames.next(); frame !== undefined; frame = frames.next()) this.#frame(frame);
+    for (let frame = frames.next(); frame !== undefined; frame = frames.next()) {
+      if (frame.type === FrameType.DELIVERY) this.#deliveries.take(frame, frames);
+      else this.#frame(frame);
+    }
   }
 
   drained(): void {}
@@ -221,8 +222,7 @@ export class NativeLink implements Link, ConnectionOwner, StreamLink, Subscripti
     const error = this.#goodbye ?? cause;
     const lost = lossOf(error);
     this.#owner.leaving(this);
-    for (const subscription of this.#subscriptions.values()) subscription.detach();
-    this.#subscriptions.clear();
+    this.#deliveries.dropAll();
     this.#tasks.end(lost);
     const { waiting, unsent } = this.#outgoing.end();
     const pending = [...this.#calls.drain(), ...this.#pings.values(), ...waiting];
@@ -235,9 +235,6 @@ export class NativeLink implements Link, ConnectionOwner, StreamLink, Subscripti
 
   #frame(frame: Frame): void {
     switch (frame.type) {
-      case FrameType.DELIVERY:
-        this.#delivery(frame);
-        return;
       case FrameType.RESPONSE:
       case FrameType.OK:
       case FrameType.STREAM_END:
@@ -305,32 +302,14 @@ export class NativeLink implements Link, ConnectionOwner, StreamLink, Subscripti
 
   #lost(frame: Frame): void {
     const { cause } = readFields(frame);
-    this.#subscriptions.get(frame.id)?.missed(frame.value, typeof cause === 'string' ? cause : '');
-  }
-
-  #delivery(frame: Frame): void {
-    let subscription = this.#lastSubscription;
-    if (subscription === undefined || subscription.id !== frame.id) {
-      subscription = this.#subscriptions.get(frame.id);
-      // Unsubscribed meanwhile.
-      if (subscription === undefined) return;
-      this.#lastSubscription = subscription;
-    }
-    if (frame.channel !== this.#lastChannel) {
-      this.#lastChannelName = this.#connection.session.peerName(frame.channel);
-      this.#lastChannel = frame.channel;
-    }
-    const bytes = frame.payloadBytes + CREDIT_OVERHEAD_BYTES;
-    if (!subscription.deliver(this.#message(MessageType.PUBLISH, this.#lastChannelName, frame), bytes)) {
-      throw ipcError('PEER_FLOW_CONTROL', `more was delivered on '${subscription.pattern}' than the credit allowed`);
-    }
+    this.#deliveries.get(frame.id)?.missed(frame.value, typeof cause === 'string' ? cause : '');
   }
 
   #refused(frame: Frame): void {
     const error = readError(frame);
     const pending = this.#calls.take(frame.id);
     if (pending !== undefined) pending.fail(error);
-    const subscription = this.#subscriptions.get(frame.id);
+    const subscription = this.#deliveries.get(frame.id);
     if (pending !== undefined || subscription === undefined) return;
     this.dropSubscription(frame.id);
     this.#owner.subscriptionEnded(subscription, error);
@@ -354,7 +333,7 @@ export class NativeLink implements Link, ConnectionOwner, StreamLink, Subscripti
     this.#connection.touch();
   }
 
-  #message(type: MessageType, channel: string, frame: Frame): Message<never> {
+  #message(type: MessageType, channel: string, frame: Frame, start = frame.start, end = frame.end): Message<never> {
     this.#received += 1;
     return new Message<never>(
       type,
@@ -367,6 +346,8 @@ export class NativeLink implements Link, ConnectionOwner, StreamLink, Subscripti
       this.#timeMs,
       null,
       this.#owner.codec,
+      start,
+      end,
     );
   }
 

@@ -38,6 +38,7 @@ test('a wrong option is refused by its name', () => {
     [{ offline: 'maybe' }, 'offline'],
     [{ protocol: 'xml' }, 'protocol'],
     [{ encoding: {} }, 'encoding'],
+    [{ protocol: 'json', url: 'ws://localhost:1' }, 'url'],
     [{ protocol: 'json', will: { channel: 'a', payload: 1 } }, 'will'],
     [{ will: { channel: 'a' } }, 'will'],
     [{ signal: {} }, 'signal'],

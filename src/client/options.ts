@@ -103,9 +103,13 @@ export function readClientOptions(appId: string, options: ClientOptions<unknown>
     integerOption(name, options[name], { default: fallback, min, max });
   const bytes = (name: keyof ClientOptions<unknown>, fallback: number) =>
     integerOption(name, options[name], { default: fallback, min: 1024, max: BYTES_MAX });
+  const address = readAddress(options);
+  if (options.protocol === 'json' && address.kind === 'websocket') {
+    throw invalidOption('url', address.url, "an address of TCP, TLS or a Unix socket, with protocol 'json'");
+  }
   return {
     appId,
-    address: readAddress(options),
+    address,
     hello: helloFields(appId, options, limits),
     connectionTimeoutMs: milliseconds('connectionTimeout', 10_000, 1, 600_000),
     reconnect: booleanOption('reconnect', options.reconnect, true),

@@ -82,6 +82,7 @@ export class Outgoing {
   readonly #byName = new Map<string, OutgoingChannel>();
   /** Old numbers too, of channels for which credit may still come under them. No number is given twice. */
   readonly #byNumber = new Map<number, OutgoingChannel>();
+  #last: OutgoingChannel | undefined;
   #lastNumber = 0;
   #declared = 0;
   #windowBytes = 0;
@@ -104,7 +105,11 @@ export class Outgoing {
 
   /** The channel by its name; declared at its first use. */
   channel(name: string): OutgoingChannel {
+    // Most publishes are on the channel of the one before.
+    const last = this.#last;
+    if (last !== undefined && last.name === name && last.declared) return last;
     let out = this.#byName.get(name);
+    this.#last = out;
     if (out?.declared === true) return out;
     if (out === undefined) {
       checkChannelName(name);

@@ -4,6 +4,7 @@
 import { ipcError, IPCError, toError } from '../base/errors.ts';
 import { closeCodeOf } from '../protocol/close-codes.ts';
 import type { Frame } from '../protocol/codec.ts';
+import type { Alike } from '../protocol/frame.ts';
 import { FrameType } from '../protocol/frame-types.ts';
 import type { FrameWriter } from '../session/frame-writer.ts';
 import { Session, type SessionOptions, writeFields } from '../session/session.ts';
@@ -14,6 +15,13 @@ import { Outflow, type OutflowOptions } from './outflow.ts';
 export interface FrameSource {
   /** Undefined when there are no more for now. What it throws is the peer's fault and not to be caught. */
   next(): Frame | undefined;
+  /**
+   * The frames behind the last one which differ from it in their payload alone, as far as they begin within
+   * `bytesMax` bytes of bodies: to be asked at once.
+   */
+  alike(bytesMax: number): Alike | undefined;
+  /** Nothing more is to be taken from this peer, not even what was given already. */
+  readonly ended: boolean;
 }
 
 /** Who owns a connection: the server's or the client's side of it. */
@@ -86,6 +94,10 @@ export class Connection implements FrameSource {
     return this.#outflow.congested;
   }
 
+  get ended(): boolean {
+    return this.#ended;
+  }
+
   /** Begins to read. */
   open(owner: ConnectionOwner): void {
     this.#owner = owner;
@@ -133,6 +145,10 @@ export class Connection implements FrameSource {
 
   next(): Frame | undefined {
     return this.#ended || this.#held ? undefined : this.session.next();
+  }
+
+  alike(bytesMax: number): Alike | undefined {
+    return this.#ended || this.#held ? undefined : this.session.alike(bytesMax);
   }
 
   /** Says goodbye and ends once everything laid out has gone. `error` is what `closed` will be told. */

@@ -8,6 +8,8 @@ import { FrameCutter } from './frame.ts';
 
 const withCode = (code: string) => (error: unknown) => error instanceof IPCError && error.code === code;
 
+const HEADERS = [new Uint8Array(16).fill(0x90), new Uint8Array(16).fill(0x91)] as const;
+
 function stream(bodies: readonly Uint8Array[]): Uint8Array {
   const parts = bodies.map((body) => {
     const framed = new Uint8Array(4 + body.length);
@@ -97,4 +99,60 @@ test('a body that spans chunks gets one buffer of its size', () => {
   const bytes = stream([new Uint8Array(900).fill(7)]);
   for (let at = 0; at < bytes.length; at += 100) cut(cutter, bytes.subarray(at, at + 100));
   assert.deepEqual(sizes, [900]);
+});
+
+test('bodies that are taken at once are those that would have come one by one, wherever the stream is cut', () => {
+  const body = fc.record({ header: fc.nat(2), payload: fc.uint8Array({ maxLength: 40 }) }, { noNullPrototype: true });
+  const cuts = fc.array(fc.integer({ min: 1, max: 300 }), { minLength: 1 });
+  fc.assert(
+    fc.property(fc.array(body), cuts, fc.integer({ min: 1, max: 500 }), (sent, lengths, bytesMax) => {
+      // Header 0 is too short to be one.
+      const bodies = sent.map(({ header, payload }) =>
+        header === 0
+          ? Uint8Array.of(9, ...payload.subarray(0, 14))
+          : Uint8Array.of(...(header === 1 ? HEADERS[0] : HEADERS[1]), ...payload),
+      );
+      const bytes = stream(bodies);
+      const cutter = new FrameCutter(400);
+      const got: Uint8Array[] = [];
+      for (let at = 0, turn = 0; at < bytes.length; turn += 1) {
+        const length = lengths[turn % lengths.length] as number;
+        cutter.push(bytes.subarray(at, at + length));
+        while (cutter.next()) {
+          const { buffer, start, end } = cutter;
+          got.push(Uint8Array.from(buffer.subarray(start, end)));
+          const more = cutter.alike(bytesMax);
+          if (more === undefined) continue;
+          const taken = cut(new FrameCutter(400), buffer.subarray(end, more.end));
+          assert.equal(taken.length, more.count);
+          assert.equal(
+            taken.reduce((sum, one) => sum + one.length, 0),
+            more.bytes,
+          );
+          // The last of them may reach over the bound; it begins within it.
+          assert.ok(more.bytes - (taken.at(-1)?.length ?? 0) < bytesMax);
+          for (const one of taken) assert.deepEqual(one.subarray(0, 16), got.at(-1)?.subarray(0, 16));
+          got.push(...taken);
+        }
+        at += length;
+      }
+      assert.deepEqual(got, bodies);
+    }),
+  );
+});
+
+test('a length that lies ends what is taken at once, and is refused', () => {
+  const whole = Uint8Array.of(...HEADERS[0], 1);
+  for (const [length, code] of [
+    [0, 'PEER_MALFORMED_FRAME'],
+    [401, 'LIMIT_MESSAGE_BYTES'],
+  ] as const) {
+    const cutter = new FrameCutter(400);
+    const lie = stream([whole, whole, new Uint8Array(600)]);
+    new DataView(lie.buffer, lie.byteOffset).setUint32(42, length);
+    cutter.push(lie);
+    assert.ok(cutter.next());
+    assert.deepEqual(cutter.alike(10_000), { count: 1, bytes: 17, end: 42 });
+    assert.throws(() => cutter.next(), withCode(code));
+  }
 });

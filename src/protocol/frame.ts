@@ -3,7 +3,8 @@
 // checked, and is filled in place. docs/protocol.md, "Framing".
 
 import { ipcError } from '../base/errors.ts';
-import { LENGTH_BYTES } from './frame-types.ts';
+import { readUint32 } from './codec.ts';
+import { HEADER_BYTES, LENGTH_BYTES } from './frame-types.ts';
 
 const EMPTY = new Uint8Array(0);
 
@@ -11,6 +12,15 @@ const EMPTY = new Uint8Array(0);
 export type Allocate = (bytes: number) => Uint8Array;
 
 export const allocatePlain: Allocate = (bytes) => new Uint8Array(bytes);
+
+/** Bodies that were taken at once, each with its length before it. */
+export interface Alike {
+  readonly count: number;
+  /** Of the bodies, without their lengths. */
+  readonly bytes: number;
+  /** Where the last one ends. */
+  readonly end: number;
+}
 
 /**
  * Pull parser without an allocation for each frame: `push` a chunk, then call `next` until it gives
@@ -99,6 +109,32 @@ export class FrameCutter {
     return this.#fill(this.#partial);
   }
 
+  /**
+   * Takes the bodies behind the one that was given last as long as they begin with the same header and are
+   * whole in this chunk, and as long as fewer than `bytesMax` bytes of them were taken. Undefined: none is.
+   */
+  alike(bytesMax: number): Alike | undefined {
+    const chunk = this.#chunk;
+    if (this.buffer !== chunk || this.end - this.start < HEADER_BYTES) return undefined;
+    const { start } = this;
+    const first = this.#position;
+    let at = first;
+    let count = 0;
+    let bytes = 0;
+    while (bytes < bytesMax && chunk.length - at >= LENGTH_BYTES + HEADER_BYTES) {
+      const body = at + LENGTH_BYTES;
+      const length = readUint32(chunk, at);
+      if (length < HEADER_BYTES || length > chunk.length - body || length > this.bodyBytesMax) break;
+      if (!sameHeader(chunk, start, body)) break;
+      at = body + length;
+      bytes += length;
+      count += 1;
+    }
+    if (count === 0) return undefined;
+    this.#position = at;
+    return { count, bytes, end: at };
+  }
+
   #gatherLength(): boolean {
     const chunk = this.#chunk;
     while (this.#lengthBytes < LENGTH_BYTES) {
@@ -146,6 +182,11 @@ export class FrameCutter {
       throw ipcError('PEER_MALFORMED_FRAME', 'a frame of 0 bytes: a body has a type byte at least');
     }
   }
+}
+
+function sameHeader(bytes: Uint8Array, one: number, other: number): boolean {
+  for (let i = 0; i < HEADER_BYTES; i += 1) if (bytes[one + i] !== bytes[other + i]) return false;
+  return true;
 }
 
 /** The commonest wrong peer: a TLS client on a plain port begins with 16 03 01. */

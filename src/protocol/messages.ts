@@ -81,13 +81,16 @@ export class Message<T = unknown> {
   readonly #origin: string;
   readonly #number: number;
   readonly #timeMs: number;
+  readonly #start: number;
+  readonly #end: number;
   #value: unknown;
   #decoded: boolean;
 
   /**
    * For the inner layers, which make one for each frame; programs use {@link Message.create}. The id is
    * `origin` with `number` behind it, or `origin` alone when `number` is negative. `timeMs` is in
-   * milliseconds since the epoch.
+   * milliseconds since the epoch. The payload is `[start, end)` of the frame's memory: its own, unless the
+   * frame stands for others too that are alike.
    */
   constructor(
     messageType: MessageType,
@@ -100,6 +103,8 @@ export class Message<T = unknown> {
     timeMs: number,
     replyTo: string | null,
     codec: PayloadCodec | undefined,
+    start = frame?.start ?? 0,
+    end = frame?.end ?? 0,
   ) {
     this.messageType = messageType;
     this.appId = appId;
@@ -112,6 +117,8 @@ export class Message<T = unknown> {
     this.#timeMs = timeMs;
     this.#value = value;
     this.#decoded = frame === undefined;
+    this.#start = start;
+    this.#end = end;
   }
 
   /** Makes a message from its fields. */
@@ -173,7 +180,7 @@ export class Message<T = unknown> {
   get payload(): T {
     if (!this.#decoded) {
       const frame = this.#frame as Frame;
-      this.#value = decodePayload(frame.content, frame.payload, this.#codec);
+      this.#value = decodePayload(frame.content, frame.buffer.subarray(this.#start, this.#end), this.#codec);
       this.#decoded = true;
     }
     return this.#value as T;
@@ -186,7 +193,7 @@ export class Message<T = unknown> {
 
   /** The payload as bytes, not decoded: a view, valid as long as the message is. */
   get bytes(): Uint8Array {
-    if (this.#frame !== undefined) return this.#frame.payload;
+    if (this.#frame !== undefined) return this.#frame.buffer.subarray(this.#start, this.#end);
     return this.#value === undefined ? EMPTY : encodePayload(this.#value, this.#codec).bytes;
   }
 

@@ -14,6 +14,7 @@ import type { Deadline } from '../session/deadlines.ts';
 import type { PeerAddress } from '../transports/wire.ts';
 import type { Flow } from './flow.ts';
 import type { OutgoingCall } from './outgoing-call.ts';
+import type { Burst } from './burst.ts';
 import type { Deliverable } from './deliverable.ts';
 import type { Publication } from './publication.ts';
 import type { Rate } from './rate.ts';
@@ -163,7 +164,7 @@ export interface Subscriber {
   readonly waitingBytes: number;
   readonly waiting: boolean;
   /** Gives the message on or keeps it. True when the publishers of its channel must pause. */
-  offer(publication: Publication): boolean;
+  offer(offered: Publication | Burst): boolean;
   /** Notes that publishers of this channel wait for this subscriber. */
   holdUp(flow: Flow): void;
   /** Writes what waits, as far as it goes; to be called whenever there may be room again. */

@@ -90,7 +90,8 @@ export class NativePeer extends BasePeer implements ConnectionOwner, NativePubli
     for (let frame = frames.next(); frame !== undefined; frame = frames.next()) {
       stats.messagesIn += 1;
       this.#hub.checkRate(this, 1, now);
-      this.#frame(frame, now);
+      if (frame.type === FrameType.PUBLISH) this.#published(frame, frames, now);
+      else this.#frame(frame, now);
     }
     this.#holdBack();
   }
@@ -137,9 +138,6 @@ export class NativePeer extends BasePeer implements ConnectionOwner, NativePubli
 
   #frame(frame: Frame, now: number): void {
     switch (frame.type) {
-      case FrameType.PUBLISH:
-        this.#published(frame, now);
-        break;
       case FrameType.REQUEST:
         this.#asked(frame, now);
         break;
@@ -183,7 +181,8 @@ export class NativePeer extends BasePeer implements ConnectionOwner, NativePubli
     }
   }
 
-  #published(frame: Frame, now: number): void {
+  #published(frame: Frame, frames: FrameSource, now: number): void {
+    const { publishing } = this.#hub;
     const binding = this.#binding(frame.channel);
     const bytes = frame.payloadBytes + CREDIT_OVERHEAD_BYTES;
     if (!binding.credit.receive(bytes)) {
@@ -191,7 +190,15 @@ export class NativePeer extends BasePeer implements ConnectionOwner, NativePubli
         details: { channel: binding.name },
       });
     }
-    this.#hub.publishing.ofNative(this, binding, frame, bytes, now);
+    const bytesMax = publishing.burstBytesMax(binding, frame);
+    const more = bytesMax > 0 ? frames.alike(bytesMax) : undefined;
+    if (more === undefined) {
+      publishing.ofNative(this, binding, frame, bytes, now);
+      return;
+    }
+    this.#context.stats.messagesIn += more.count;
+    binding.credit.receive(more.bytes);
+    publishing.ofBurst(binding, frame, more, bytes + more.bytes, now);
   }
 
   #asked(frame: Frame, now: number): void {

@@ -1,6 +1,7 @@
 // What waits for one subscriber, bounded in bytes. What happens when it is full is the policy's business.
 
 import type { OutboxPolicy } from '../protocol/policies.ts';
+import type { Burst } from './burst.ts';
 import type { Publication } from './publication.ts';
 import { Run } from './run.ts';
 
@@ -104,6 +105,13 @@ export class Outbox {
     }
   }
 
+  /** As `offer`, several at once: with `block` alone, and where the client as a whole has room for them. */
+  offerBurst(burst: Burst): Offered {
+    const fits = this.empty || this.#bytes + burst.bytes <= this.#bytesMax;
+    this.#putLast(burst);
+    return fits ? 'kept' : 'full';
+  }
+
   /**
    * What waits longest: one message, or several that stand in one piece, of which no more than begin within
    * `bytesMax`.
@@ -151,14 +159,14 @@ export class Outbox {
   }
 
   /** Where none is ever dropped, messages that stand one behind the other need not be told apart. */
-  #putLast(message: Publication): void {
+  #putLast(message: Publication | Burst): void {
     const last = this.#items[this.#items.length - 1];
     if (last instanceof Run && message.join(last)) {
       this.#bytes += message.bytes;
       return;
     }
     this.#unburden(message);
-    this.#add((this.#id === 0 ? undefined : message.asRun(this.#id)) ?? message);
+    this.#add((this.#id === 0 ? undefined : message.asRun(this.#id)) ?? (message as Publication));
   }
 
   #push(message: Publication): void {
@@ -170,7 +178,7 @@ export class Outbox {
    * What waits must not hold many chunks for a few bytes in each. A copy of every message would cost more than
    * the messages: it is made only when the chunks add up.
    */
-  #unburden(message: Publication): void {
+  #unburden(message: Publication | Burst): void {
     if (this.#pinnedBytes > PINNED_FACTOR * Math.max(this.#bytesMax, this.#bytes)) message.detach();
   }
 

@@ -2,11 +2,13 @@
 // outbox, and the publisher's credit given back when nobody holds it up.
 
 import { type IPCError, ipcError } from '../base/errors.ts';
-import { publish } from '../broker/router.ts';
+import { publish, reach } from '../broker/router.ts';
 import type { Frame } from '../protocol/codec.ts';
 import { FrameFlag, HEADER_BYTES, LENGTH_BYTES } from '../protocol/frame-types.ts';
 import { encodePayload } from '../protocol/payload.ts';
+import type { Alike } from '../protocol/frame.ts';
 import type { Binding } from './binding.ts';
+import { Burst, BURST_BYTES_MAX } from './burst.ts';
 import type { Context } from './context.ts';
 import { Flow } from './flow.ts';
 import type {
@@ -51,7 +53,7 @@ export class Publishing {
       return;
     }
     const retain = (frame.flags & FrameFlag.RETAIN) !== 0 || channel.settings.retain;
-    if (channel.middleware.all().length === 0 && channel.getHandler('publish') === undefined) {
+    if (unseen(channel)) {
       const publication = this.#received(channel, frame);
       binding.consumed(bytes, this.fanOut(channel, publication, retain, this.#context.toEpoch(now)));
       if (frame.id !== 0) peer.publishDone(frame, channel.receivers.length);
@@ -62,6 +64,28 @@ export class Publishing {
       if (error !== undefined) peer.publishFailed(frame, error);
       else if (frame.id !== 0) peer.publishDone(frame, receivers);
     });
+  }
+
+  /**
+   * Bytes of publishes like this one that may be given to `ofBurst`, behind it; 0 where each of them has to be
+   * looked at.
+   */
+  burstBytesMax(binding: Binding, frame: Frame): number {
+    const { channel } = binding;
+    if (frame.id !== 0 || frame.flags !== 0 || !framed(frame)) return 0;
+    if (channel === undefined || channel.removed || channel.settings.retain || !unseen(channel)) return 0;
+    if (this.#flows.size > 0 && glutted(channel)) return 0;
+    const bytesMax = BURST_BYTES_MAX - frame.payloadBytes - HEADER_BYTES;
+    // What begins within the credit is legal.
+    return this.#context.settings.messagesPerSecondMax > 0 ? 0 : Math.min(bytesMax, binding.credit.allowedBytes);
+  }
+
+  /** A PUBLISH of a native client, and those like it that stand behind it; `bytes` is what they count in credit. */
+  ofBurst(binding: Binding, frame: Frame, more: Alike, bytes: number, now: number): void {
+    const channel = binding.channel as ServerChannel;
+    const start = frame.start - HEADER_BYTES - LENGTH_BYTES;
+    const burst = new Burst(channel, frame.content, 1 + more.count, frame.buffer, start, more.end, this.#context);
+    binding.consumed(bytes, this.#offer(reach(binding.peer.application, channel, this.#context.toEpoch(now)), burst));
   }
 
   /** A publish of an old client. */
@@ -106,17 +130,20 @@ export class Publishing {
     retain: boolean,
     now: number = this.#context.now(),
   ): Flow | undefined {
-    const context = this.#context;
-    const application = context.applications.getApplication(channel.appId);
+    const application = this.#context.applications.getApplication(channel.appId);
     if (application === undefined) return undefined;
-    const { channel: living, receivers } = publish(application, channel, publication, now, retain);
+    return this.#offer(publish(application, channel, publication, now, retain).channel, publication);
+  }
+
+  #offer(channel: ServerChannel, offered: Publication | Burst): Flow | undefined {
+    const { receivers } = channel;
     for (let i = 0; i < receivers.length; i += 1) {
       const receiver = receivers[i] as Subscriber;
-      if (!receiver.offer(publication)) continue;
-      context.stats.slowConsumers += 1;
-      receiver.holdUp(this.#flowOf(living));
+      if (!receiver.offer(offered)) continue;
+      this.#context.stats.slowConsumers += 1;
+      receiver.holdUp(this.#flowOf(channel));
     }
-    return this.#flows.size === 0 ? undefined : this.#flows.get(living);
+    return this.#flows.size === 0 ? undefined : this.#flows.get(channel);
   }
 
   publication(channel: ServerChannel, content: number, payload: Uint8Array): Publication {
@@ -132,10 +159,9 @@ export class Publishing {
   }
 
   /** A publish as it stands in what was received. */
-  #received(channel: ServerChannel, { content, buffer, start, end, extensions }: Frame): Publication {
-    // A body that came in pieces stands without its length.
-    const framed = start >= LENGTH_BYTES + HEADER_BYTES && extensions === undefined;
-    return new Publication(channel, content, buffer, start, end, framed, this.#context);
+  #received(channel: ServerChannel, frame: Frame): Publication {
+    const { content, buffer, start, end } = frame;
+    return new Publication(channel, content, buffer, start, end, framed(frame), this.#context);
   }
 
   #bound(binding: Binding): ServerChannel {
@@ -194,6 +220,16 @@ export class Publishing {
     };
     screened(given, message, go, (fault) => this.#context.report(fault, connection));
   }
+}
+
+/** Does the frame stand in memory as it was sent? A body that came in pieces stands without its length. */
+function framed({ start, extensions }: Frame): boolean {
+  return start >= LENGTH_BYTES + HEADER_BYTES && extensions === undefined;
+}
+
+/** Do its publishes pass without anybody in the server having a look at them? */
+function unseen(channel: ServerChannel): boolean {
+  return channel.middleware.all().length === 0 && channel.getHandler('publish') === undefined;
 }
 
 /**

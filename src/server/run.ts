@@ -15,7 +15,7 @@ export class Run implements Deliverable {
   #end: number;
   #count: number;
 
-  /** One frame, its length before it, in `memory[start, end)`. */
+  /** Frames, each with its length before it, in `memory[start, end)`. */
   constructor(topic: Topic, id: number, memory: Uint8Array, start: number, end: number, count = 1) {
     this.topic = topic;
     this.id = id;
@@ -37,11 +37,11 @@ export class Run implements Deliverable {
     return this.#memory.buffer;
   }
 
-  /** Takes one more frame up; false when it does not stand right behind. */
-  extend(topic: Topic, memory: Uint8Array, start: number, end: number): boolean {
+  /** Takes more frames up; false when they do not stand right behind. */
+  extend(topic: Topic, memory: Uint8Array, start: number, end: number, count = 1): boolean {
     if (memory !== this.#memory || start !== this.#end || topic !== this.topic) return false;
     this.#end = end;
-    this.#count += 1;
+    this.#count += count;
     return true;
   }
 

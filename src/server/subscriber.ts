@@ -6,6 +6,7 @@ import { FrameType } from '../protocol/frame-types.ts';
 import type { OutboxPolicy } from '../protocol/policies.ts';
 import { SendCredit } from '../session/credit.ts';
 import { writeFields } from '../session/session.ts';
+import { Burst } from './burst.ts';
 import type { Flow } from './flow.ts';
 import type { LegacyReceiver, NativeReceiver, Peer, Subscriber } from './model.ts';
 import { Outbox } from './outbox.ts';
@@ -50,13 +51,14 @@ abstract class OutboxSubscriber implements Subscriber {
   }
 
   /** Gives the message on or keeps it. True when the publishers of its channel must pause. */
-  offer(publication: Publication): boolean {
+  offer(offered: Publication | Burst): boolean {
     if (this.#ended) return false;
+    if (offered instanceof Burst) return this.#offerBurst(offered);
     if (this.#outbox.idle && this.ready()) {
-      this.write(publication);
+      this.write(offered);
       return false;
     }
-    return this.#wait(publication);
+    return this.#wait(offered);
   }
 
   /** Notes that publishers of this channel wait for this subscriber. */
@@ -72,7 +74,7 @@ abstract class OutboxSubscriber implements Subscriber {
       this.#tellLost();
       const waiting = outbox.take(this.creditBytes) as Publication | Run;
       this.connection.outboxGrew(-waiting.bytes);
-      if (waiting instanceof Run) this.writeRun(waiting);
+      if (waiting instanceof Run) this.writeFrames(waiting);
       else this.write(waiting);
     }
     if (outbox.empty) this.#tellLost();
@@ -97,15 +99,34 @@ abstract class OutboxSubscriber implements Subscriber {
 
   /** How much may begin to leave. */
   protected abstract get creditBytes(): number;
+  /** Whether deliveries are frames to it, which can be sent as they were received. */
+  protected abstract readonly readsFrames: boolean;
   protected abstract ready(): boolean;
   protected abstract write(publication: Publication): void;
-  protected abstract writeRun(run: Run): void;
+  protected abstract writeFrames(frames: Run | Burst): void;
   protected abstract writeLost(count: number): void;
 
-  #wait(publication: Publication): boolean {
+  /** It leaves, or waits, as one where it can; what a policy has to choose from is offered one by one. */
+  #offerBurst(burst: Burst): boolean {
+    if (this.readsFrames && this.#outbox.idle && this.ready() && burst.bytes <= this.creditBytes) {
+      this.writeFrames(burst);
+      return false;
+    }
+    if (this.readsFrames && this.policy === 'block' && burst.bytes <= this.connection.outboxRoomBytes) {
+      return this.#wait(burst);
+    }
+    let full = false;
+    for (const publication of burst.publications) full = this.offer(publication);
+    return full;
+  }
+
+  #wait(message: Publication | Burst): boolean {
     const { connection } = this;
     const before = this.#outbox.bytes;
-    const offered = this.#outbox.offer(publication, connection.outboxRoomBytes);
+    const offered =
+      message instanceof Burst
+        ? this.#outbox.offerBurst(message)
+        : this.#outbox.offer(message, connection.outboxRoomBytes);
     connection.outboxGrew(this.#outbox.bytes - before);
     // What was lost is told before what comes next; nothing else keeps what could go out.
     if (this.ready()) {
@@ -138,6 +159,7 @@ abstract class OutboxSubscriber implements Subscriber {
 export class NativeSubscriber extends OutboxSubscriber {
   readonly connection: NativeReceiver;
   readonly id: number;
+  protected override readonly readsFrames = true;
   readonly #credit: SendCredit | undefined;
 
   constructor(
@@ -174,8 +196,8 @@ export class NativeSubscriber extends OutboxSubscriber {
     this.#deliver(publication);
   }
 
-  protected override writeRun(run: Run): void {
-    this.#deliver(run);
+  protected override writeFrames(frames: Run | Burst): void {
+    this.#deliver(frames);
   }
 
   #deliver(deliverable: Deliverable): void {
@@ -192,6 +214,7 @@ export class NativeSubscriber extends OutboxSubscriber {
 /** A subscription of an old client: no credit, no ids, one JSON body for all of them. */
 export class LegacySubscriber extends OutboxSubscriber {
   readonly connection: LegacyReceiver;
+  protected override readonly readsFrames = false;
 
   constructor(connection: LegacyReceiver, filter: string, settings: SubscriberSettings) {
     super(filter, settings, 0);
@@ -213,7 +236,7 @@ export class LegacySubscriber extends OutboxSubscriber {
   }
 
   // Only what has a number stands as a DELIVERY.
-  protected override writeRun(): void {}
+  protected override writeFrames(): void {}
 
   // The old protocol has no word for it; the count shows in `dropped`.
   protected override writeLost(): void {}

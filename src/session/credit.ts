@@ -51,6 +51,11 @@ export class ReceiveCredit {
     return legal;
   }
 
+  /** Bytes that may still arrive; what begins within them is legal. */
+  get allowedBytes(): number {
+    return this.#allowed;
+  }
+
   /** Was everything that arrived consumed? */
   get idle(): boolean {
     return this.#allowed + this.#owed >= this.#window;

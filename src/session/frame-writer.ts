@@ -10,7 +10,7 @@ import { FRAGMENT_BYTES } from '../protocol/limits.ts';
 import { SLAB_BYTES, type SlabPool } from './slab-pool.ts';
 
 /** Up to here a copy is cheaper than a part of its own. */
-const COPY_BYTES_MAX = 8 * 1024;
+export const COPY_BYTES_MAX = 8 * 1024;
 /** Bodies in pieces at a time: docs/protocol.md, "Pieces". */
 const INTERLEAVED_MAX = 16;
 const PREFIX_BYTES = LENGTH_BYTES + HEADER_BYTES;
@@ -125,6 +125,14 @@ export class FrameWriter {
     this.#lent = memory;
     this.#lentStart = start;
     this.#lentEnd = end;
+  }
+
+  /** As `lend`, of a copy, which may be changed at once where it stands: from the position given, in `slab`. */
+  copy(memory: Uint8Array, start: number, end: number): { readonly slab: Uint8Array; readonly at: number } {
+    const at = this.#reserve(end - start);
+    const slab = this.#slab as Uint8Array;
+    slab.set(memory.subarray(start, end), at);
+    return { slab, at };
   }
 
   /** Lays out a body as it is, with its length before it: the old JSON protocol. */

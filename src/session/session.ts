@@ -4,7 +4,7 @@
 
 import { errorFromWire, type IPCError, ipcError } from '../base/errors.ts';
 import { decodeFrame, type Frame } from '../protocol/codec.ts';
-import { type Allocate, allocatePlain, FrameCutter } from '../protocol/frame.ts';
+import { type Alike, type Allocate, allocatePlain, FrameCutter } from '../protocol/frame.ts';
 import { FIRST_FRAME_TYPE, FrameType, frameTypeName, HEADER_BYTES, LAST_FRAME_TYPE } from '../protocol/frame-types.ts';
 import { FRAGMENT_BYTES, HANDSHAKE_BYTES_MAX, type Limits } from '../protocol/limits.ts';
 import type { FrameWriter } from './frame-writer.ts';
@@ -117,6 +117,15 @@ export class Session {
       if (frame !== undefined) return frame;
     }
     return undefined;
+  }
+
+  /**
+   * Takes the frames behind the one that `next` gave last which differ from it in their payload alone, as far as
+   * they stand whole in the chunk and begin within `bytesMax`. Undefined when there is none, or the frame came in
+   * pieces.
+   */
+  alike(bytesMax: number): Alike | undefined {
+    return this.#cutter.alike(bytesMax);
   }
 
   /** Tells the peer which name a number of ours stands for. Once for each connection and number. */
