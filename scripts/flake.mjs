@@ -3,7 +3,7 @@
 
 import { buildDist, buildTests } from './build.mjs';
 import { capture, ROOT } from './project.mjs';
-import { selectTests } from './test.mjs';
+import { FILE_TIMEOUT_MS, selectTests } from './test.mjs';
 import { join } from 'node:path';
 
 async function main() {
@@ -24,7 +24,7 @@ async function main() {
     const { code, output } = await capture(process.execPath, [
       '--test',
       '--test-concurrency=2',
-      '--test-timeout=180000',
+      `--test-timeout=${FILE_TIMEOUT_MS}`,
       ...paths,
     ]);
     if (code !== 0) {
