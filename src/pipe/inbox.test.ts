@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Inbox, type InboxOptions, type Outcome } from './inbox.ts';
+import { type Incoming, Inbox, type InboxOptions, type Outcome } from './inbox.ts';
 
 /** An inbox that records what it does. */
 function recorded(options: Partial<InboxOptions> = {}) {
@@ -19,8 +19,9 @@ function recorded(options: Partial<InboxOptions> = {}) {
   });
   const offer = (text: string, id?: string) => {
     const answer = (outcome: Outcome): void => void log.push(`${text} ${outcome.ok ? 'ok' : outcome.code}`);
-    inbox.offer({ id, payload: Buffer.from(text), isText: true, from: 'isthmus' }, answer);
-    return answer;
+    const incoming: Incoming = { id, payload: Buffer.from(text), isText: true, from: 'isthmus', answer };
+    inbox.offer(incoming);
+    return incoming;
   };
   return { inbox, log, offer };
 }

@@ -10,16 +10,16 @@ import type { FailureCode } from './frames.ts';
 export type PipePeer = 'isthmus' | 'pipecom';
 
 export interface Incoming {
-  /** What makes a retry recognisable. Undefined: nobody can retry it. */
+  /** What its sender calls it, so that it is recognised when it comes again; undefined when it has no name. */
   readonly id: string | undefined;
   readonly payload: Buffer;
   readonly isText: boolean;
   readonly from: PipePeer;
+  /** Called once, perhaps before `offer` returns. */
+  answer(outcome: Outcome): void;
 }
 
 export type Outcome = { readonly ok: true } | { readonly ok: false; readonly code: FailureCode; readonly text: string };
-
-export type Answer = (outcome: Outcome) => void;
 
 export type StopReason = 'die-code' | 'max-messages' | 'inactivity' | 'closed' | 'aborted';
 
@@ -39,19 +39,15 @@ export interface InboxOptions {
   readonly onStop: (reason: StopReason) => void;
 }
 
-interface Entry {
-  readonly incoming: Incoming;
-  readonly answers: Answer[];
-}
-
 const PROCESSED: Outcome = { ok: true };
 const STOPPED: Outcome = { ok: false, code: 'REMOTE_CLOSED', text: 'the listener has stopped' };
 
 export class Inbox {
   readonly #options: InboxOptions;
   readonly #dieCode: Buffer | undefined;
-  #queue: Entry[] = [];
-  readonly #open = new Map<string, Entry>();
+  #queue: Incoming[] = [];
+  /** By its id, the message that waits or is processed, and behind it others with the same id. */
+  readonly #open = new Map<string, Incoming[]>();
   readonly #acknowledged = new Set<string>();
   /** Goes along behind: each walk from the start would step over everything that was forgotten before. */
   readonly #oldestFirst = this.#acknowledged.values();
@@ -75,42 +71,44 @@ export class Inbox {
     return this.#running > 0 || this.#queue.length > 0;
   }
 
-  /** Takes a message; `answer` is called once, perhaps before this returns. */
-  offer(incoming: Incoming, answer: Answer): void {
+  offer(incoming: Incoming): void {
     const { id } = incoming;
     if (id !== undefined && this.#acknowledged.has(id)) {
-      answer(PROCESSED);
+      incoming.answer(PROCESSED);
       return;
     }
     const open = id === undefined ? undefined : this.#open.get(id);
     if (open !== undefined) {
-      open.answers.push(answer);
+      open.push(incoming);
       return;
     }
     if (this.#stopped !== undefined) {
-      answer(STOPPED);
+      incoming.answer(STOPPED);
       return;
     }
-    const entry: Entry = { incoming, answers: [answer] };
-    if (id !== undefined) this.#open.set(id, entry);
-    this.#queue.push(entry);
+    if (id !== undefined) this.#open.set(id, [incoming]);
+    this.#queue.push(incoming);
     this.#options.onActivity();
     this.#pump();
   }
 
   /** Nobody wants the answer any more: a message that has not been started is dropped. True when it was. */
-  withdraw(answer: Answer): boolean {
-    for (const [index, entry] of this.#queue.entries()) {
-      const at = entry.answers.indexOf(answer);
-      if (at < 0) continue;
-      entry.answers.splice(at, 1);
-      if (entry.answers.length === 0) {
-        this.#queue.splice(index, 1);
-        this.#forget(entry);
-      }
-      return true;
+  withdraw(incoming: Incoming): boolean {
+    const { id } = incoming;
+    const same = (id === undefined ? undefined : this.#open.get(id)) ?? [incoming];
+    const [first = incoming] = same;
+    const place = this.#queue.indexOf(first);
+    const at = same.indexOf(incoming);
+    if (place < 0 || at < 0) return false;
+    same.splice(at, 1);
+    const [next] = same;
+    if (next !== undefined) {
+      this.#queue[place] = next;
+    } else {
+      this.#queue.splice(place, 1);
+      if (id !== undefined) this.#open.delete(id);
     }
-    return false;
+    return true;
   }
 
   /** No message is started any more; those that wait are refused. The first reason stays. */
@@ -119,7 +117,7 @@ export class Inbox {
     this.#stopped = reason;
     const refused = this.#queue;
     this.#queue = [];
-    for (const entry of refused) this.#answer(entry, STOPPED);
+    for (const incoming of refused) this.#answer(incoming, STOPPED);
     this.#options.onStop(reason);
   }
 
@@ -133,23 +131,22 @@ export class Inbox {
     if (this.#isPumping) return;
     this.#isPumping = true;
     while (this.#running < this.#options.concurrency && this.#stopped === undefined) {
-      const entry = this.#queue.shift();
-      if (entry === undefined) break;
-      this.#start(entry);
+      const incoming = this.#queue.shift();
+      if (incoming === undefined) break;
+      this.#start(incoming);
     }
     this.#isPumping = false;
   }
 
-  #start(entry: Entry): void {
-    const { incoming } = entry;
-    if (this.#dieCode !== undefined && this.#dieCode.equals(incoming.payload)) {
-      this.#acknowledge(entry);
+  #start(incoming: Incoming): void {
+    if (this.#isDieCode(incoming.payload)) {
+      this.#acknowledge(incoming);
       this.stop('die-code');
       return;
     }
     const message = this.#decode(incoming);
     if (message === undefined) {
-      this.#answer(entry, {
+      this.#answer(incoming, {
         ok: false,
         code: 'USAGE_INVALID_PAYLOAD',
         text: 'the listener takes text, and this is no UTF-8',
@@ -159,35 +156,35 @@ export class Inbox {
     this.#running += 1;
     this.#started += 1;
     if (this.#started === this.#options.maxMessages) this.stop('max-messages');
-    this.#call(entry, message);
+    this.#call(incoming, message);
   }
 
-  #call(entry: Entry, message: string | Buffer): void {
+  #call(incoming: Incoming, message: string | Buffer): void {
     let result: unknown;
     try {
-      result = this.#options.handle(message, entry.incoming);
+      result = this.#options.handle(message, incoming);
     } catch (thrown) {
-      this.#fail(entry, thrown);
+      this.#fail(incoming, thrown);
       return;
     }
     if (!isThenable(result)) {
-      this.#succeed(entry, result);
+      this.#succeed(incoming, result);
       return;
     }
     void Promise.resolve(result).then(
-      (value) => this.#succeed(entry, value),
-      (thrown: unknown) => this.#fail(entry, thrown),
+      (value) => this.#succeed(incoming, value),
+      (thrown: unknown) => this.#fail(incoming, thrown),
     );
   }
 
-  #succeed(entry: Entry, result: unknown): void {
-    this.#acknowledge(entry);
+  #succeed(incoming: Incoming, result: unknown): void {
+    this.#acknowledge(incoming);
     this.#options.onResult(result);
     this.#finish();
   }
 
-  #fail(entry: Entry, thrown: unknown): void {
-    this.#answer(entry, { ok: false, code: 'REMOTE_HANDLER_FAILED', text: toError(thrown).message });
+  #fail(incoming: Incoming, thrown: unknown): void {
+    this.#answer(incoming, { ok: false, code: 'REMOTE_HANDLER_FAILED', text: toError(thrown).message });
     this.#finish();
   }
 
@@ -203,8 +200,8 @@ export class Inbox {
   }
 
   /** A failed id is not remembered: whoever sends it again wants it to be tried again. */
-  #acknowledge(entry: Entry): void {
-    const { id } = entry.incoming;
+  #acknowledge(incoming: Incoming): void {
+    const { id } = incoming;
     if (id !== undefined && this.#options.rememberedIds > 0) {
       this.#acknowledged.add(id);
       if (this.#acknowledged.size > this.#options.rememberedIds) {
@@ -212,16 +209,24 @@ export class Inbox {
         if (oldest.done !== true) this.#acknowledged.delete(oldest.value);
       }
     }
-    this.#answer(entry, PROCESSED);
+    this.#answer(incoming, PROCESSED);
   }
 
-  #answer(entry: Entry, outcome: Outcome): void {
-    this.#forget(entry);
-    for (const answer of entry.answers) answer(outcome);
+  #answer(incoming: Incoming, outcome: Outcome): void {
+    const { id } = incoming;
+    const same = id === undefined ? undefined : this.#open.get(id);
+    if (id === undefined || same === undefined) {
+      incoming.answer(outcome);
+      return;
+    }
+    this.#open.delete(id);
+    for (const one of same) one.answer(outcome);
   }
 
-  #forget(entry: Entry): void {
-    if (entry.incoming.id !== undefined) this.#open.delete(entry.incoming.id);
+  #isDieCode(payload: Buffer): boolean {
+    const dieCode = this.#dieCode;
+    // The length first: nearly every message is told by it.
+    return dieCode !== undefined && dieCode.length === payload.length && dieCode.equals(payload);
   }
 
   #decode({ payload, isText }: Incoming): string | Buffer | undefined {

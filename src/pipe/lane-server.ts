@@ -10,14 +10,16 @@ import {
   VERSION,
   welcomeFrame,
 } from './frames.ts';
-import type { Answer, Inbox, Outcome } from './inbox.ts';
+import type { Inbox, Outcome } from './inbox.ts';
 import type { LaneStream } from './lane-stream.ts';
+import { type AnswerLane, Arrival, type SenderRecord, type SenderRecords } from './sender-record.ts';
 
 export interface LaneHost {
   readonly inbox: Inbox;
   /** Tells one life of a listener from the next: only the same one knows which messages it has processed. */
   readonly instance: string;
   readonly maxMessageBytes: number;
+  readonly senders: SenderRecords;
   /** Undefined when a further sender may come in, else why not. */
   refusal(): GoodbyeCode | undefined;
   gone(lane: LaneServer): void;
@@ -28,15 +30,16 @@ export interface LaneHost {
 /** What one sender may have waiting before we stop reading from it. */
 const PAUSE_ABOVE = { messages: 1_024, bytes: 4 * 1024 * 1024 };
 const FAREWELL_GRACE_MS = 1_000;
+/** So many acknowledgements go out before the turn ends: their sender goes on while we process what is left. */
+const MOST_DONE_WAITING = 32;
 
-export class LaneServer {
+export class LaneServer implements AnswerLane {
   readonly #host: LaneHost;
   readonly #stream: LaneStream;
   readonly #decoder: FrameDecoder;
-  readonly #waiting = new Map<number, { readonly answer: Answer; readonly bytes: number }>();
-  #waitingBytes = 0;
   #isPaused = false;
-  #sender: string | undefined;
+  #senderId = '';
+  #sender: SenderRecord | undefined;
   #done: number[] = [];
 
   constructor(host: LaneHost, stream: LaneStream) {
@@ -45,8 +48,8 @@ export class LaneServer {
     this.#decoder = new FrameDecoder(host.maxMessageBytes, (frame) => this.#receive(frame));
     stream.start({
       data: (chunk) => this.#push(chunk),
-      end: () => host.gone(this),
-      expects: () => this.#waiting.size === 0 && host.isAlone(),
+      end: () => this.#leave(),
+      expects: () => this.#sender?.waitingCount === 0 && host.isAlone(),
     });
   }
 
@@ -62,9 +65,20 @@ export class LaneServer {
       this.#decoder.push(chunk);
     } catch {
       // Not our protocol: nothing that follows can be trusted.
-      this.#stream.destroy();
-      this.#host.gone(this);
+      this.replaced();
     }
+  }
+
+  replaced(): void {
+    this.#stream.destroy();
+    this.#leave();
+  }
+
+  #leave(): void {
+    this.#host.gone(this);
+    if (this.#sender === undefined) return;
+    this.#sender.leaveLane(this);
+    this.#host.senders.leave(this.#senderId, this.#sender);
   }
 
   #receive(frame: Frame): void {
@@ -76,7 +90,7 @@ export class LaneServer {
         this.#offer(frame);
         return;
       case 'oversize':
-        this.#fail(frame.seq, {
+        this.answer(frame.seq, {
           ok: false,
           code: 'LIMIT_MESSAGE_BYTES',
           text: `${frame.bytes} bytes; the listener takes ${this.#host.maxMessageBytes}`,
@@ -91,53 +105,53 @@ export class LaneServer {
   }
 
   #welcome(version: number, sender: string): void {
+    if (this.#sender !== undefined) throw new Error('a second hello');
     const refusal = version === VERSION ? this.#host.refusal() : 'PEER_VERSION';
     if (refusal !== undefined) {
       void this.farewell(refusal).then(() => this.#host.gone(this));
       return;
     }
-    this.#sender = sender;
+    this.#senderId = sender;
+    this.#sender = this.#host.senders.enter(sender);
+    this.#sender.useLane(this);
     this.#stream.write(welcomeFrame(this.#host.instance, this.#host.maxMessageBytes));
   }
 
-  #offer(frame: Frame & { type: 'message' }): void {
-    if (this.#sender === undefined) throw new Error('a message before the hello');
-    const { seq, payload, isText } = frame;
-    const answer: Answer = (outcome) => {
-      this.#settle(seq);
-      this.#answer(seq, outcome);
-    };
-    this.#waiting.set(seq, { answer, bytes: payload.length });
-    this.#waitingBytes += payload.length;
-    const id = frame.id === '' ? `${this.#sender}:${seq}` : `=${frame.id}`;
-    this.#host.inbox.offer({ id, payload, isText, from: 'isthmus' }, answer);
+  #offer({ seq, isText, id, payload }: Frame & { type: 'message' }): void {
+    const sender = this.#sender;
+    if (sender === undefined) throw new Error('a message before the hello');
+    if (sender.acknowledged.has(seq)) {
+      this.answer(seq, { ok: true });
+      return;
+    }
+    // It came on the lane before this one, too, and is answered here.
+    if (sender.waiting(seq) !== undefined) return;
+    const arrival = new Arrival(sender, seq, isText, id, payload);
+    this.#host.inbox.offer(arrival);
+    if (arrival.isAnswered) return;
+    sender.keep(arrival);
     this.#regulate();
   }
 
-  #answer(seq: number, outcome: Outcome): void {
-    if (outcome.ok) {
-      this.#done.push(seq);
-      if (this.#done.length === 1) process.nextTick(() => this.#flushDone());
+  answer(seq: number, outcome: Outcome): void {
+    if (!outcome.ok) {
+      this.#stream.write(failedFrame(seq, outcome.code, outcome.text));
     } else {
-      this.#fail(seq, outcome);
+      const count = this.#done.push(seq);
+      if (count === 1) process.nextTick(() => this.#flushDone());
+      if (count === MOST_DONE_WAITING) {
+        this.#flushDone();
+        this.#stream.flush();
+      }
     }
+    if (this.#isPaused) this.#regulate();
   }
 
   #cancel(seq: number): void {
-    const waiting = this.#waiting.get(seq);
-    if (waiting !== undefined && this.#host.inbox.withdraw(waiting.answer)) this.#settle(seq);
-  }
-
-  #settle(seq: number): void {
-    const waiting = this.#waiting.get(seq);
-    if (waiting === undefined) return;
-    this.#waiting.delete(seq);
-    this.#waitingBytes -= waiting.bytes;
+    const arrival = this.#sender?.waiting(seq);
+    if (arrival === undefined || !this.#host.inbox.withdraw(arrival)) return;
+    this.#sender?.drop(arrival);
     this.#regulate();
-  }
-
-  #fail(seq: number, outcome: Outcome & { ok: false }): void {
-    this.#stream.write(failedFrame(seq, outcome.code, outcome.text));
   }
 
   #flushDone(): void {
@@ -148,10 +162,11 @@ export class LaneServer {
 
   #regulate(): void {
     const { messages, bytes } = PAUSE_ABOVE;
-    if (!this.#isPaused && (this.#waiting.size > messages || this.#waitingBytes > bytes)) {
+    const { waitingCount = 0, waitingBytes = 0 } = this.#sender ?? {};
+    if (!this.#isPaused && (waitingCount > messages || waitingBytes > bytes)) {
       this.#isPaused = true;
       this.#stream.pause();
-    } else if (this.#isPaused && this.#waiting.size <= messages / 2 && this.#waitingBytes <= bytes / 2) {
+    } else if (this.#isPaused && waitingCount <= messages / 2 && waitingBytes <= bytes / 2) {
       this.#isPaused = false;
       this.#stream.resume();
     }

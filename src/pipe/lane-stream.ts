@@ -51,7 +51,8 @@ export class LaneStream {
     if (this.#isScheduled) return;
     this.#isScheduled = true;
     process.nextTick(() => {
-      this.#flush();
+      this.#isScheduled = false;
+      this.flush();
       this.#look();
     });
   }
@@ -83,7 +84,7 @@ export class LaneStream {
   end(graceMs: number): Promise<void> {
     if (this.#isOver) return Promise.resolve();
     this.#handlers = undefined;
-    this.#flush();
+    this.flush();
     return new Promise((resolve) => {
       const giveUp = setTimeout(() => this.destroy(), graceMs);
       this.#outgoing.once('close', () => {
@@ -110,8 +111,8 @@ export class LaneStream {
     handlers?.end();
   }
 
-  #flush(): void {
-    this.#isScheduled = false;
+  /** Writes now what would be written when the turn ends. */
+  flush(): void {
     const queue = this.#queue;
     if (queue.length === 0 || this.#isOver) return;
     this.#queue = [];

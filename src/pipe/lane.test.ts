@@ -11,6 +11,7 @@ import { cancelFrame, doneFrame, type Frame, FrameDecoder, goodbyeFrame, helloFr
 import { Inbox } from './inbox.ts';
 import { LaneServer } from './lane-server.ts';
 import { LaneStream, joinSmall } from './lane-stream.ts';
+import { SenderRecords } from './sender-record.ts';
 
 const SENDER = '00112233445566778899aabbccddeeff';
 const INSTANCE = 'ffeeddccbbaa99887766554433221100';
@@ -35,7 +36,7 @@ async function pair(t: TestContext): Promise<[Socket, Socket]> {
 }
 
 /** A lane of the listener, and what the sender's end of it receives. */
-async function lane(t: TestContext, inbox: Inbox) {
+async function lane(t: TestContext, inbox: Inbox, senders = new SenderRecords(100)) {
   const [near, far] = await pair(t);
   const served: LaneServer[] = [];
   const gone = new Promise<void>((resolve) => {
@@ -43,6 +44,7 @@ async function lane(t: TestContext, inbox: Inbox) {
       inbox,
       instance: INSTANCE,
       maxMessageBytes: 1_000,
+      senders,
       refusal: () => undefined,
       gone: () => resolve(),
       isAlone: () => true,
@@ -83,14 +85,35 @@ const message = (seq: number, text: string): Buffer =>
 test('a retry on a new lane, with the same sender and sequence, is acknowledged and not processed again', async (t) => {
   const got: string[] = [];
   const inbox = inboxOf((text) => void got.push(text.toString()));
+  const senders = new SenderRecords(100);
   for (const expected of [[1], [1]]) {
-    const { far, received } = await lane(t, inbox);
+    const { far, received } = await lane(t, inbox, senders);
     far.write(Buffer.concat([helloFrame(SENDER), message(1, 'once')]));
     const [welcome, done] = await received(2);
     assert.deepEqual(welcome, { type: 'welcome', version: 1, instance: INSTANCE, maxMessageBytes: 1_000 });
     assert.deepEqual(done, { type: 'done', seqs: expected });
     far.destroy();
   }
+  assert.deepEqual(got, ['once']);
+});
+
+test('what waits when its sender comes back on a new lane is processed once and answered there; the old lane ends', async (t) => {
+  const got: string[] = [];
+  let finish = (): void => {};
+  const inbox = inboxOf((text) => {
+    got.push(text.toString());
+    return new Promise<void>((resolve) => (finish = resolve));
+  });
+  const senders = new SenderRecords(100);
+  const before = await lane(t, inbox, senders);
+  before.far.write(Buffer.concat([helloFrame(SENDER), message(1, 'once'), message(2, 'too large'.repeat(200))]));
+  assert.equal((await before.received(2))[1]?.type, 'failed');
+  const after = await lane(t, inbox, senders);
+  after.far.write(Buffer.concat([helloFrame(SENDER), message(1, 'once')]));
+  await after.received(1);
+  await before.gone;
+  finish();
+  assert.deepEqual((await after.received(2))[1], { type: 'done', seqs: [1] });
   assert.deepEqual(got, ['once']);
 });
 
@@ -143,6 +166,7 @@ test('a sender that does not speak the protocol is cut off', async (t) => {
     doneFrame([1]),
     goodbyeFrame('REMOTE_CLOSED'),
     Buffer.from([0, 0, 0, 1, 99]),
+    Buffer.concat([helloFrame(SENDER), helloFrame(SENDER), message(1, 'after a second hello')]),
   ];
   for (const bytes of bad) {
     const got: string[] = [];

@@ -8,6 +8,7 @@ import type { LaneStream } from './lane-stream.ts';
 import type { PipePlace } from './names.ts';
 import type { ResolvedPipeOptions } from './pipe-options.ts';
 import { occupy, type Premises } from './premises.ts';
+import { SenderRecords } from './sender-record.ts';
 
 export class Listener {
   readonly #inbox: Inbox;
@@ -24,6 +25,7 @@ export class Listener {
       inbox,
       instance: randomBytes(16).toString('hex'),
       maxMessageBytes: options.maxMessageBytes,
+      senders: new SenderRecords(options.rememberedIds),
       refusal: () => this.#refusal(options.maxSenders),
       gone: (lane) => this.#lanes.delete(lane),
       isAlone: () => this.#lanes.size === 1,

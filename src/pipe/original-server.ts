@@ -104,9 +104,13 @@ export class OriginalServer {
         );
         continue;
       }
-      this.#inbox.offer({ id: undefined, payload, isText: true, from: 'pipecom' }, (outcome) =>
-        this.#answer(outcome.ok ? ACK_LINE : failureLine(outcome.text)),
-      );
+      this.#inbox.offer({
+        id: undefined,
+        payload,
+        isText: true,
+        from: 'pipecom',
+        answer: (outcome) => this.#answer(outcome.ok ? ACK_LINE : failureLine(outcome.text)),
+      });
     }
   }
 

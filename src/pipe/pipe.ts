@@ -156,7 +156,7 @@ export class Pipe<F extends PipeFormat = 'text'> {
     // The inbox decodes by the same `format` that F stands for.
     const typed = message as PipeMessage<F>;
     if (callback === undefined) return this.#queue?.put(typed);
-    return callback(typed, { from, id: id?.startsWith('=') === true ? id.slice(1) : undefined });
+    return callback(typed, { from, id });
   }
 
   #watchIdleness(): void {
