@@ -3,53 +3,57 @@
 import { onAbort } from '../base/abort.ts';
 import { abortError } from '../base/errors.ts';
 import { PipeError } from './errors.ts';
+import type { Expiring } from './expiry.ts';
 
 export interface ExchangeOptions {
+  /** 0: no limit. */
   readonly timeoutMs: number;
+  /** 0: again and again. */
   readonly maxAttempts: number;
   readonly id: string;
   readonly signal: AbortSignal | undefined;
 }
 
-export class Exchange {
+export interface ExchangeEnds {
+  readonly resolve: (value: true) => void;
+  readonly reject: (error: Error) => void;
+}
+
+export class Exchange implements Expiring {
   readonly seq: number;
-  readonly payload: Buffer;
-  readonly isText: boolean;
+  readonly message: string | Uint8Array;
   readonly id: string;
+  readonly dueAt: number;
   /** Attempts that are left; it fails when there are none. */
   attemptsLeft: number;
   /** The life of the listener that may have processed it without our having heard. */
   sentTo: string | undefined;
-  readonly #onEnd: (exchange: Exchange) => void;
+  readonly #timeoutMs: number;
   readonly #resolve: (value: true) => void;
   readonly #reject: (error: Error) => void;
+  readonly #onEnd: (exchange: Exchange) => void;
   /** Takes it off the signal that ends it. */
   readonly #unlisten: (() => void) | undefined;
-  #timer: NodeJS.Timeout | undefined;
   #controller: AbortController | undefined;
   #isOver = false;
 
   constructor(
     seq: number,
     message: string | Uint8Array,
-    options: ExchangeOptions,
-    settle: { resolve: (value: true) => void; reject: (error: Error) => void; onEnd: (exchange: Exchange) => void },
+    { timeoutMs, maxAttempts, id, signal }: ExchangeOptions,
+    { resolve, reject }: ExchangeEnds,
+    onEnd: (exchange: Exchange) => void,
   ) {
     this.seq = seq;
-    this.isText = typeof message === 'string';
-    this.payload = asBuffer(message);
-    this.id = options.id;
-    this.attemptsLeft = options.maxAttempts === 0 ? Number.POSITIVE_INFINITY : options.maxAttempts;
-    this.#resolve = settle.resolve;
-    this.#reject = settle.reject;
-    this.#onEnd = settle.onEnd;
-    const { signal, timeoutMs } = options;
+    this.message = message;
+    this.id = id;
+    this.dueAt = timeoutMs > 0 ? performance.now() + timeoutMs : Number.POSITIVE_INFINITY;
+    this.attemptsLeft = maxAttempts === 0 ? Number.POSITIVE_INFINITY : maxAttempts;
+    this.#timeoutMs = timeoutMs;
+    this.#resolve = resolve;
+    this.#reject = reject;
+    this.#onEnd = onEnd;
     this.#unlisten = signal && onAbort(signal, () => this.fail(abortOf(signal)));
-    if (timeoutMs > 0) {
-      this.#timer = setTimeout(() => {
-        this.fail(new PipeError('TIME_OUT', `not acknowledged within ${timeoutMs} ms`, { details: { timeoutMs } }));
-      }, timeoutMs);
-    }
   }
 
   get isOver(): boolean {
@@ -66,6 +70,11 @@ export class Exchange {
     if (this.#end()) this.#resolve(true);
   }
 
+  expire(): void {
+    const timeoutMs = this.#timeoutMs;
+    this.fail(new PipeError('TIME_OUT', `not acknowledged within ${timeoutMs} ms`, { details: { timeoutMs } }));
+  }
+
   fail(error: Error): void {
     if (!this.#end()) return;
     this.#controller?.abort(error);
@@ -75,7 +84,6 @@ export class Exchange {
   #end(): boolean {
     if (this.#isOver) return false;
     this.#isOver = true;
-    clearTimeout(this.#timer);
     this.#unlisten?.();
     this.#onEnd(this);
     return true;
@@ -90,9 +98,4 @@ export function throwIfAborted(signal: AbortSignal | undefined): void {
 function abortOf(signal: AbortSignal): PipeError {
   const error = abortError(signal);
   return new PipeError(error.code, error.message, { cause: signal.reason, details: error.details });
-}
-
-function asBuffer(message: string | Uint8Array): Buffer {
-  if (typeof message === 'string') return Buffer.from(message);
-  return Buffer.from(message.buffer, message.byteOffset, message.byteLength);
 }

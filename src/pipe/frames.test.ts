@@ -10,8 +10,11 @@ import {
   goodbyeFrame,
   helloFrame,
   MalformedFrame,
-  messageFrame,
+  isSmall,
+  messageHead,
+  mostMessageBytes,
   welcomeFrame,
+  writeMessage,
 } from './frames.ts';
 
 const ID = '00112233445566778899aabbccddeeff';
@@ -28,7 +31,7 @@ function decode(bytes: Buffer, cuts: readonly number[], maxMessageBytes = 1_000)
 }
 
 function message(seq: number, isText: boolean, id: string, payload: Buffer): Buffer {
-  return Buffer.concat(messageFrame(seq, isText, id, payload));
+  return Buffer.concat([messageHead(seq, isText, id, payload.length), payload]);
 }
 
 test('frames are read as they were written, however the bytes are cut', () => {
@@ -98,8 +101,37 @@ test('bytes that are no frame are refused: empty, unknown type, too short, an id
   for (const bytes of bad) assert.throws(() => decode(Buffer.from(bytes), []), MalformedFrame, String(bytes));
 });
 
-test('a large payload is not copied, a small one travels behind its head', () => {
-  const large = Buffer.alloc(100_000);
-  assert.equal(messageFrame(1, true, 'id', large)[1], large);
-  assert.equal(messageFrame(1, true, 'id', Buffer.from('small')).length, 1);
+test('a message that is written in place is the same, byte for byte, and fits into what it may take', () => {
+  const text = fc.string({ unit: 'binary', maxLength: 300 });
+  const payload = fc.oneof(text, fc.uint8Array({ maxLength: 300 }));
+  fc.assert(
+    fc.property(
+      fc.nat(2 ** 32 - 1),
+      fc.string({ unit: 'binary', maxLength: 60 }),
+      payload,
+      fc.nat(50),
+      (seq, id, one, at) => {
+        const into = Buffer.alloc(at + mostMessageBytes(id, one), 0xee);
+        const end = writeMessage(into, at, seq, id, one);
+        assert.deepEqual(into.subarray(at, end), message(seq, typeof one === 'string', id, Buffer.from(one as string)));
+        assert.ok(into.subarray(0, at).every((byte) => byte === 0xee));
+      },
+    ),
+  );
+});
+
+test('a text that is no UTF-16 is written as the text that UTF-8 makes of it', () => {
+  const broken = 'a\ud83d';
+  const into = Buffer.alloc(mostMessageBytes('', broken));
+  const end = writeMessage(into, 0, 1, '', broken);
+  assert.deepEqual(into.subarray(0, end), message(1, true, '', Buffer.from(broken)));
+});
+
+test('what is small is so in bytes, whatever its text is made of', () => {
+  for (const text of ['x', 'ü', '語']) {
+    let most = text;
+    while (isSmall(most + text)) most += text;
+    assert.ok(Buffer.byteLength(most) <= 12 * 1024);
+  }
+  assert.equal(isSmall(Buffer.alloc(100_000)), false);
 });

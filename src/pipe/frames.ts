@@ -16,7 +16,9 @@ const LENGTH_BYTES = 4;
 const MESSAGE_HEAD_BYTES = 7;
 const FLAG_TEXT = 1;
 /** What is copied behind its head; above that, two parts of one vectored write are cheaper. */
-const COPY_UP_TO_BYTES = 8 * 1024;
+const SMALL_BYTES = 12 * 1024;
+/** UTF-8 of one UTF-16 unit. */
+const MOST_BYTES_OF_UNIT = 3;
 export const MAX_ID_BYTES = 255;
 /** What a frame may hold besides the payload. */
 const FRAME_OVERHEAD_BYTES = MESSAGE_HEAD_BYTES + MAX_ID_BYTES;
@@ -54,25 +56,43 @@ export function helloFrame(sender: string): Buffer {
   return frame;
 }
 
-/** A message as it is written: in one part when it is small, else the head and the payload itself, which is not copied. */
-export function messageFrame(seq: number, isText: boolean, id: string, payload: Buffer): Buffer[] {
-  if (payload.length > COPY_UP_TO_BYTES) return [messageHead(seq, isText, id, payload.length), payload];
-  const frame = messageHead(seq, isText, id, payload.length, payload.length);
-  payload.copy(frame, frame.length - payload.length);
-  return [frame];
+/** Whether a message is so small that `writeMessage` is cheaper than a part of its own. */
+export function isSmall(message: string | Uint8Array): boolean {
+  return message.length <= (typeof message === 'string' ? SMALL_BYTES / MOST_BYTES_OF_UNIT : SMALL_BYTES);
 }
 
-/** The head of a message, with `room` bytes behind it. */
-export function messageHead(seq: number, isText: boolean, id: string, payloadBytes: number, room = 0): Buffer {
-  const idBytes = id === '' ? 0 : Buffer.byteLength(id);
-  const head = Buffer.allocUnsafe(LENGTH_BYTES + MESSAGE_HEAD_BYTES + idBytes + room);
-  head.writeUInt32BE(MESSAGE_HEAD_BYTES + idBytes + payloadBytes, 0);
-  head[4] = UP_MESSAGE;
-  head[5] = isText ? FLAG_TEXT : 0;
-  head[6] = idBytes;
-  head.writeUInt32BE(seq, 7);
-  if (idBytes > 0) head.write(id, 11);
+/** What `writeMessage` may take for it. */
+export function mostMessageBytes(id: string, message: string | Uint8Array): number {
+  const payloadBytes = typeof message === 'string' ? message.length * MOST_BYTES_OF_UNIT : message.length;
+  return LENGTH_BYTES + MESSAGE_HEAD_BYTES + id.length * MOST_BYTES_OF_UNIT + payloadBytes;
+}
+
+/** Writes a whole message from `at` on; gives where it ends. */
+export function writeMessage(into: Buffer, at: number, seq: number, id: string, message: string | Uint8Array): number {
+  const idAt = at + LENGTH_BYTES + MESSAGE_HEAD_BYTES;
+  const payloadAt = id === '' ? idAt : idAt + into.write(id, idAt);
+  let end = payloadAt + message.length;
+  if (typeof message === 'string') end = payloadAt + into.write(message, payloadAt);
+  else into.set(message, payloadAt);
+  writeHead(into, at, seq, typeof message === 'string', payloadAt - idAt, end - at - LENGTH_BYTES);
+  return end;
+}
+
+/** What stands before the payload of a message. */
+export function messageHead(seq: number, isText: boolean, id: string, payloadBytes: number): Buffer {
+  const idBytes = Buffer.byteLength(id);
+  const head = Buffer.allocUnsafe(LENGTH_BYTES + MESSAGE_HEAD_BYTES + idBytes);
+  writeHead(head, 0, seq, isText, idBytes, MESSAGE_HEAD_BYTES + idBytes + payloadBytes);
+  head.write(id, LENGTH_BYTES + MESSAGE_HEAD_BYTES);
   return head;
+}
+
+function writeHead(into: Buffer, at: number, seq: number, isText: boolean, idBytes: number, length: number): void {
+  into.writeUInt32BE(length, at);
+  into[at + 4] = UP_MESSAGE;
+  into[at + 5] = isText ? FLAG_TEXT : 0;
+  into[at + 6] = idBytes;
+  into.writeUInt32BE(seq, at + 7);
 }
 
 export function cancelFrame(seq: number): Buffer {

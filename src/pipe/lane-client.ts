@@ -7,10 +7,14 @@ import {
   FrameDecoder,
   type GoodbyeCode,
   helloFrame,
-  messageFrame,
+  isSmall,
+  messageHead,
+  mostMessageBytes,
   VERSION,
+  writeMessage,
 } from './frames.ts';
 import type { LaneStream } from './lane-stream.ts';
+import { asBuffer, payloadBytes } from './payload.ts';
 
 export interface LaneClientHost {
   /** Messages without an answer. */
@@ -50,8 +54,21 @@ export class LaneClient {
     stream.write(helloFrame(senderId));
   }
 
-  send(seq: number, isText: boolean, id: string, payload: Buffer): void {
-    for (const part of messageFrame(seq, isText, id, payload)) this.#stream.write(part);
+  send(seq: number, id: string, message: string | Uint8Array): void {
+    if (isSmall(message)) {
+      const batch = this.#stream.reserve(mostMessageBytes(id, message));
+      batch.end = writeMessage(batch.buffer, batch.end, seq, id, message);
+      return;
+    }
+    const payload = asBuffer(message);
+    this.#stream.write(messageHead(seq, typeof message === 'string', id, payload.length));
+    this.#stream.write(payload);
+  }
+
+  /** Whether the listener takes it. */
+  takes(message: string | Uint8Array): boolean {
+    // Usually the number of its units says it.
+    return message.length * 3 <= this.maxMessageBytes || payloadBytes(message) <= this.maxMessageBytes;
   }
 
   cancel(seq: number): void {

@@ -3,6 +3,7 @@
 
 import { Socket } from 'node:net';
 import { LaneShortcut } from './lane-shortcut.ts';
+import { WriteBatch } from './write-batch.ts';
 
 export interface LaneHandlers {
   data(chunk: Buffer): void;
@@ -12,15 +13,12 @@ export interface LaneHandlers {
   expects(): boolean;
 }
 
-/** What is smaller is copied next to its neighbours; what is larger is written as it is. */
-const COPY_BELOW_BYTES = 16 * 1024;
-
 export class LaneStream {
   readonly #incoming: Socket;
   readonly #outgoing: Socket;
   readonly #shortcut: LaneShortcut | undefined;
   #handlers: LaneHandlers | undefined;
-  #queue: Buffer[] = [];
+  readonly #batch = new WriteBatch();
   #isScheduled = false;
   #isPaused = false;
   #isOver = false;
@@ -47,7 +45,19 @@ export class LaneStream {
   /** Everything that is written in one turn goes out in one write when the turn ends. */
   write(bytes: Buffer): void {
     if (this.#isOver) return;
-    this.#queue.push(bytes);
+    this.#batch.add(bytes);
+    this.#schedule();
+  }
+
+  /** Where up to so many bytes may be written in place, to go out when the turn ends. */
+  reserve(bytes: number): WriteBatch {
+    if (!this.#batch.hasRoom(bytes)) this.flush();
+    this.#batch.reserve(bytes);
+    this.#schedule();
+    return this.#batch;
+  }
+
+  #schedule(): void {
     if (this.#isScheduled) return;
     this.#isScheduled = true;
     process.nextTick(() => {
@@ -74,9 +84,12 @@ export class LaneStream {
 
   /** Whether the lane keeps the process alive. */
   setRef(on: boolean): void {
-    for (const socket of new Set([this.#incoming, this.#outgoing])) {
-      if (on) socket.ref();
-      else socket.unref();
+    if (on) {
+      this.#incoming.ref();
+      this.#outgoing.ref();
+    } else {
+      this.#incoming.unref();
+      this.#outgoing.unref();
     }
   }
 
@@ -103,7 +116,6 @@ export class LaneStream {
 
   #finish(): void {
     this.#isOver = true;
-    this.#queue = [];
     this.#incoming.destroy();
     this.#outgoing.destroy();
     const handlers = this.#handlers;
@@ -113,11 +125,12 @@ export class LaneStream {
 
   /** Writes now what would be written when the turn ends. */
   flush(): void {
-    const queue = this.#queue;
-    if (queue.length === 0 || this.#isOver) return;
-    this.#queue = [];
-    let parts = queue.length === 1 ? queue : joinSmall(queue);
-    if (this.#shortcut !== undefined && this.#outgoing.writableLength === 0) parts = writeNow(this.#shortcut, parts);
+    let parts = this.#batch.take();
+    if (this.#isOver) return;
+    if (this.#shortcut !== undefined && this.#outgoing.writableLength === 0) {
+      parts = writeNow(this.#shortcut, parts);
+      if (parts.length === 0) this.#batch.reuse();
+    }
     const [first] = parts;
     if (parts.length === 1 && first !== undefined) {
       this.#outgoing.write(first);
@@ -144,26 +157,6 @@ function writeNow(shortcut: LaneShortcut, parts: readonly Buffer[]): Buffer[] {
     if (rest !== undefined) return [rest, ...parts.slice(index + 1)];
   }
   return [];
-}
-
-/** Joins neighbours that are small, because one copy is cheaper than one more entry in a vectored write. */
-export function joinSmall(parts: readonly Buffer[]): Buffer[] {
-  const joined: Buffer[] = [];
-  let run: Buffer[] = [];
-  const endRun = (): void => {
-    if (run.length > 0) joined.push(run.length === 1 && run[0] !== undefined ? run[0] : Buffer.concat(run));
-    run = [];
-  };
-  for (const part of parts) {
-    if (part.length < COPY_BELOW_BYTES) {
-      run.push(part);
-    } else {
-      endRun();
-      joined.push(part);
-    }
-  }
-  endRun();
-  return joined;
 }
 
 /** A socket over the reading end of a FIFO: the event loop waits for it, no thread does. */

@@ -10,7 +10,7 @@ import { type TestContext, test } from 'node:test';
 import { cancelFrame, doneFrame, type Frame, FrameDecoder, goodbyeFrame, helloFrame, messageHead } from './frames.ts';
 import { Inbox } from './inbox.ts';
 import { LaneServer } from './lane-server.ts';
-import { LaneStream, joinSmall } from './lane-stream.ts';
+import { LaneStream } from './lane-stream.ts';
 import { SenderRecords } from './sender-record.ts';
 
 const SENDER = '00112233445566778899aabbccddeeff';
@@ -178,10 +178,4 @@ test('a sender that does not speak the protocol is cut off', async (t) => {
     await gone;
     assert.deepEqual(got, []);
   }
-});
-
-test('small parts of a write are joined, large ones are left as they are', () => {
-  const [a, b, large] = [Buffer.from('a'), Buffer.from('b'), Buffer.alloc(20_000)];
-  assert.deepEqual(joinSmall([a, b, large, a]), [Buffer.from('ab'), large, a]);
-  assert.equal(joinSmall([large])[0], large);
 });

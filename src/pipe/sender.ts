@@ -4,13 +4,16 @@ import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { integerOption, invalidOption, knownOptions, signalOption, stringOption } from '../base/options.ts';
 import { PipeError } from './errors.ts';
-import { throwIfAborted, Exchange } from './exchange.ts';
+import { Exchange, type ExchangeEnds, type ExchangeOptions, throwIfAborted } from './exchange.ts';
+import { Expiry } from './expiry.ts';
 import { type FailureCode, type GoodbyeCode, MAX_ID_BYTES } from './frames.ts';
 import { LaneClient, type LaneClientHost } from './lane-client.ts';
 import { meet } from './meeting.ts';
 import { type PipePlace, pipePlace } from './names.ts';
 import { exchangeAtAddress } from './original-address.ts';
 import { exchangeWithOriginal } from './original-client.ts';
+import { asBuffer, payloadBytes } from './payload.ts';
+import { SequenceTable } from './sequence-table.ts';
 
 /** Options of one `send`. */
 export interface SendOptions {
@@ -47,6 +50,7 @@ export interface PipeSenderOptions {
 export const SEND_OPTIONS: readonly string[] = ['timeout', 'maxAttempts', 'id', 'signal'];
 const TIMEOUT = { default: 30_000, min: 0, max: 2_147_483_647 };
 const ATTEMPTS = { default: 1, min: 0, max: 1_000_000 };
+const NO_OPTIONS: SendOptions = {};
 const BACKOFF_MS = { first: 5, most: 100 };
 
 /**
@@ -61,11 +65,13 @@ const BACKOFF_MS = { first: 5, most: 100 };
  */
 export class PipeSender {
   readonly #place: PipePlace;
-  readonly #defaults: { readonly timeout: number; readonly maxAttempts: number };
+  readonly #defaults: ExchangeOptions;
   readonly #id = randomBytes(16).toString('hex');
   readonly #host: LaneClientHost;
-  /** Everything that has no outcome yet, in the order of sending. */
-  readonly #open = new Map<number, Exchange>();
+  /** Everything that has no outcome yet. */
+  readonly #open = new SequenceTable<Exchange>();
+  readonly #expiry = new Expiry(() => this.#open.values());
+  readonly #onEnd = (exchange: Exchange): void => this.#ended(exchange);
   #lane: LaneClient | undefined;
   #route: Promise<void> | undefined;
   #lastSeq = 0;
@@ -80,8 +86,10 @@ export class PipeSender {
     knownOptions('PipeSender', options, ['directory', 'timeout', 'maxAttempts']);
     this.#place = pipePlace(name, stringOption('directory', options.directory, process.cwd()));
     this.#defaults = {
-      timeout: integerOption('timeout', options.timeout, TIMEOUT),
+      timeoutMs: integerOption('timeout', options.timeout, TIMEOUT),
       maxAttempts: integerOption('maxAttempts', options.maxAttempts, ATTEMPTS),
+      id: '',
+      signal: undefined,
     };
     this.#host = {
       openCount: () => this.#open.size,
@@ -101,9 +109,9 @@ export class PipeSender {
    * `REMOTE_HANDLER_FAILED` its callback threw · `LIMIT_MESSAGE_BYTES` · `TIME_OUT` · `TIME_CANCELLED` ·
    * `NETWORK_PERMISSION` · `NETWORK_PATH_OCCUPIED` the path is no FIFO
    */
-  send(message: string | Uint8Array, options: SendOptions = {}): Promise<true> {
+  send(message: string | Uint8Array, options: SendOptions = NO_OPTIONS): Promise<true> {
     return new Promise((resolve, reject) => {
-      this.#accept(message, options, resolve, reject);
+      this.#accept(message, options, { resolve, reject });
     });
   }
 
@@ -118,6 +126,7 @@ export class PipeSender {
     await this.#route;
     const lane = this.#lane;
     this.#lane = undefined;
+    this.#expiry.clear();
     await lane?.end();
   }
 
@@ -125,57 +134,51 @@ export class PipeSender {
     await this.close();
   }
 
-  #accept(
-    message: string | Uint8Array,
-    options: SendOptions,
-    resolve: (value: true) => void,
-    reject: (error: Error) => void,
-  ): void {
+  #accept(message: string | Uint8Array, options: SendOptions, ends: ExchangeEnds): void {
     if (typeof message !== 'string' && !(message instanceof Uint8Array)) {
       throw invalidOption('message', message, 'a text or bytes');
     }
-    knownOptions('send', options, SEND_OPTIONS);
-    const signal = signalOption('signal', options.signal);
-    throwIfAborted(signal);
+    const resolved = options === NO_OPTIONS ? this.#defaults : this.#resolveOptions(options);
     if (this.#closing !== undefined)
       throw new PipeError('USAGE_CLOSED', 'the sender is closed', { details: { pipe: this.#place.name } });
+    const isFirst = this.#open.size === 0;
     // The listener may have ended since the last message without our having read that: look for the next one then.
-    if (this.#open.size === 0 && this.#lane?.isWhole() === false) this.#lane.abandon();
-    this.#lastSeq = (this.#lastSeq + 1) >>> 0;
-    const exchange = new Exchange(this.#lastSeq, message, this.#resolveOptions(options), {
-      resolve,
-      reject,
-      onEnd: (ended) => this.#ended(ended),
-    });
-    this.#open.set(exchange.seq, exchange);
+    if (isFirst && this.#lane?.isWhole() === false) this.#lane.abandon();
+    // One that was sent 2^32 messages ago may still be under way.
+    do this.#lastSeq = (this.#lastSeq + 1) >>> 0;
+    while (this.#open.get(this.#lastSeq) !== undefined);
+    const exchange = new Exchange(this.#lastSeq, message, resolved, ends, this.#onEnd);
+    this.#open.add(exchange);
+    if (isFirst) this.#expiry.setRef(true);
+    this.#expiry.watch(exchange);
     if (this.#lane === undefined) this.#startRoute();
     else this.#transmit(this.#lane, exchange);
   }
 
-  #resolveOptions(options: SendOptions) {
+  #resolveOptions(options: SendOptions): ExchangeOptions {
+    knownOptions('send', options, SEND_OPTIONS);
+    const signal = signalOption('signal', options.signal);
+    throwIfAborted(signal);
+    const { timeoutMs, maxAttempts } = this.#defaults;
     return {
-      timeoutMs:
-        options.timeout === undefined ? this.#defaults.timeout : integerOption('timeout', options.timeout, TIMEOUT),
+      timeoutMs: options.timeout === undefined ? timeoutMs : integerOption('timeout', options.timeout, TIMEOUT),
       maxAttempts:
-        options.maxAttempts === undefined
-          ? this.#defaults.maxAttempts
-          : integerOption('maxAttempts', options.maxAttempts, ATTEMPTS),
+        options.maxAttempts === undefined ? maxAttempts : integerOption('maxAttempts', options.maxAttempts, ATTEMPTS),
       id: options.id === undefined ? '' : messageId(options.id),
-      signal: options.signal,
+      signal,
     };
   }
 
   #transmit(lane: LaneClient, exchange: Exchange): void {
-    const { payload } = exchange;
-    if (payload.length > lane.maxMessageBytes) {
-      exchange.fail(
-        this.#error('LIMIT_MESSAGE_BYTES', `${payload.length} bytes; the listener takes ${lane.maxMessageBytes}`),
-      );
+    const { message } = exchange;
+    if (!lane.takes(message)) {
+      const bytes = payloadBytes(message);
+      exchange.fail(this.#error('LIMIT_MESSAGE_BYTES', `${bytes} bytes; the listener takes ${lane.maxMessageBytes}`));
       return;
     }
     if (this.#open.size === 1) lane.setRef(true);
     exchange.sentTo = lane.instance;
-    lane.send(exchange.seq, exchange.isText, exchange.id, payload);
+    lane.send(exchange.seq, exchange.id, message);
   }
 
   #ended(exchange: Exchange): void {
@@ -183,6 +186,7 @@ export class PipeSender {
     // It ended without an answer: the listener need not begin with it any more.
     if (exchange.sentTo !== undefined && exchange.sentTo === this.#lane?.instance) this.#lane.cancel(exchange.seq);
     if (this.#open.size > 0) return;
+    this.#expiry.setRef(false);
     this.#lane?.setRef(false);
     this.#whenEmpty?.();
   }
@@ -264,7 +268,8 @@ export class PipeSender {
     const [exchange] = this.#open.values();
     if (exchange === undefined || exchange.sentTo !== undefined) return 'absent';
     try {
-      const { payload, signal } = exchange;
+      const { signal } = exchange;
+      const payload = asBuffer(exchange.message);
       const place = this.#place;
       const result = await (place.kind === 'fifo'
         ? exchangeWithOriginal(place, payload, signal)
