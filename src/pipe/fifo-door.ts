@@ -7,6 +7,7 @@ import { closeSync, lstatSync, readdirSync, readSync, writeSync } from 'node:fs'
 import type { Socket } from 'node:net';
 import { dirname } from 'node:path';
 import { errnoOf, type PipeError } from './errors.ts';
+import { onExit } from './exit-duty.ts';
 import { claimFifo, failure, isSameFile, native, openReader, openWriter, unlinkIfThere } from './fifo.ts';
 import { type GoodbyeCode, goodbyeFrame } from './frames.ts';
 import { LaneStream, readingSocket } from './lane-stream.ts';
@@ -131,7 +132,9 @@ export function knock(paths: PipePaths): NewLane | undefined {
   if (door === undefined) return undefined;
   const held: number[] = [door];
   const lane = lanePaths(paths, randomBytes(16).toString('hex'));
+  const forgetExit = onExit(() => removeLane(lane));
   const settle = (): void => {
+    forgetExit();
     for (const fd of held.splice(0)) closeSync(fd);
     removeLane(lane);
   };

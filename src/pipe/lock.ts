@@ -4,6 +4,7 @@
 
 import { closeSync, constants, fstatSync, ftruncateSync, openSync, writeSync } from 'node:fs';
 import { systemError } from './errors.ts';
+import { onExit } from './exit-duty.ts';
 import { failure, isSameFile, nameOfErrno, native, unlinkIfThere } from './fifo.ts';
 
 export class NameLock {
@@ -11,11 +12,17 @@ export class NameLock {
   readonly #fd: number;
   /** The holder before us was killed, or gave up, in the middle of an exchange: its answer may still come. */
   readonly wasUnsettled: boolean;
+  readonly #forgetExit: () => void;
 
   constructor(path: string, fd: number) {
     this.#path = path;
     this.#fd = fd;
-    this.wasUnsettled = fstatSync(fd).size > 0;
+    this.wasUnsettled = this.#isUnsettled();
+    this.#forgetExit = onExit(() => this.release(this.isInPlace() && !this.#isUnsettled()));
+  }
+
+  #isUnsettled(): boolean {
+    return fstatSync(this.#fd).size > 0;
   }
 
   /** From here on an answer is owed to us. The file says so, for whoever comes after us. */
@@ -27,8 +34,14 @@ export class NameLock {
     ftruncateSync(this.#fd, 0);
   }
 
+  /** Whether the path still names the file that is locked. */
+  isInPlace(): boolean {
+    return isSameFile(this.#path, this.#fd);
+  }
+
   /** Gives the lock back. Only when `settled` does the file go: else it tells the next one what happened. */
   release(settled: boolean): void {
+    this.#forgetExit();
     // Removed while still locked: whoever opened it meanwhile sees that the path names it no longer.
     if (settled) unlinkIfThere(this.#path);
     closeSync(this.#fd);

@@ -1,7 +1,8 @@
 // What a listener occupies so that it is found: FIFOs and a lock on POSIX, one address on Windows.
 
 import { setTimeout as sleep } from 'node:timers/promises';
-import { hasReader } from './fifo.ts';
+import { onExit } from './exit-duty.ts';
+import { hasReader, unlinkIfThere } from './fifo.ts';
 import { FifoDoor, sweepLanes } from './fifo-door.ts';
 import { PipeError } from './errors.ts';
 import type { Inbox } from './inbox.ts';
@@ -55,6 +56,7 @@ class FifoPremises implements Premises {
   readonly #lock: NameLock;
   readonly #door: FifoDoor;
   readonly #originals: OriginalServer;
+  readonly #forgetExit: () => void;
 
   private constructor(
     paths: PipePaths,
@@ -74,6 +76,7 @@ class FifoPremises implements Premises {
       this.#door.close('REMOTE_CLOSED');
       throw thrown;
     }
+    this.#forgetExit = onExit(() => this.#vacate());
   }
 
   static async open(
@@ -108,6 +111,17 @@ class FifoPremises implements Premises {
     await this.#originals.close();
     this.#door.hide();
     this.#door.close('REMOTE_CLOSED');
+    sweepLanes(this.#paths);
+    this.#forgetExit();
+    this.#lock.release(true);
+  }
+
+  /** The process ends: takes the files away. Whoever was not answered learns by the end of the lane that nobody knows. */
+  #vacate(): void {
+    // Somebody removed the files, and who listens there now made new ones.
+    if (!this.#lock.isInPlace()) return;
+    const { data, ack, door } = this.#paths;
+    for (const path of [data, ack, door]) unlinkIfThere(path);
     sweepLanes(this.#paths);
     this.#lock.release(true);
   }
