@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import dns from 'node:dns';
 import { once } from 'node:events';
 import { createServer as createHttpServer } from 'node:http';
-import { type AddressInfo, connect, createServer } from 'node:net';
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { test } from 'node:test';
 import { WebSocketServer } from 'ws';
 import { nodePlatform, streamWire } from './node-platform.ts';
@@ -59,3 +59,22 @@ for (const kind of ['tcp', 'websocket'] as const) {
     wire.destroy();
   });
 }
+
+test('where the process looks late, what had arrived by then is read before a time is over', async (t) => {
+  const server = createServer().listen(0, '127.0.0.1');
+  t.after(() => server.close());
+  await once(server, 'listening');
+  const accepted = once(server, 'connection') as Promise<[Socket]>;
+  const near = connect((server.address() as AddressInfo).port, '127.0.0.1');
+  const [[far]] = await Promise.all([accepted, once(near, 'connect')]);
+  t.after(() => (near.destroy(), far.destroy()));
+  const order: string[] = [];
+  near.on('data', () => order.push('answer'));
+  far.write('answer');
+  const over = new Promise<void>((resolve) => {
+    nodePlatform.setTimer(1, () => (order.push('over'), resolve()), true);
+  });
+  for (const end = performance.now() + 20; performance.now() < end; );
+  await over;
+  assert.deepEqual(order, ['answer', 'over']);
+});

@@ -27,9 +27,16 @@ export const nodePlatform: Platform = {
     process.nextTick(run);
   },
   setTimer: (delayMs, run, keepsProcessAlive) => {
-    const timer = setTimeout(run, delayMs);
+    let lastLook: NodeJS.Immediate | undefined;
+    // Behind the reads of this turn: where the process stood still, what arrived in time counts.
+    const timer = setTimeout(() => {
+      lastLook = setImmediate(run);
+    }, delayMs);
     if (!keepsProcessAlive) timer.unref();
-    return () => clearTimeout(timer);
+    return () => {
+      clearTimeout(timer);
+      clearImmediate(lastLook);
+    };
   },
   allocate: (bytes) => Buffer.allocUnsafeSlow(bytes),
   pool: new SlabPool((bytes) => Buffer.allocUnsafeSlow(bytes)),
