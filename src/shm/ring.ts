@@ -19,10 +19,14 @@ const FLAG = { latest: 1, group: 2, anyPolicy: 4, mustExist: 8, anyType: 16, ech
 
 const SEND = { whole: 1, resume: 2 } as const;
 
+let functions: ShmNative | undefined;
+
 /** The functions of the addon, or `SYSTEM_NO_ADDON` where it or its platform layer is missing. */
 export function shmNative(): ShmNative {
   const { shm } = loadBinding();
-  if (shm) return shm;
+  // The engine keeps an object with so many properties as a hash table, unless it is a prototype: every call would
+  // look its function up.
+  if (shm) return (functions ??= Object.create(shm) as ShmNative);
   throw ipcError('SYSTEM_NO_ADDON', `shared-memory channels are not there for ${process.platform}`, {
     details: { platform: process.platform },
   });
