@@ -9,7 +9,7 @@ import { test } from 'node:test';
 
 const ROOT = process.cwd();
 const COMPILED = join(ROOT, 'build', 'examples');
-const TIME_OUT_MS = 60_000;
+const TIME_OUT_MS = 240_000;
 
 const examples = existsSync(join(ROOT, 'examples'))
   ? readdirSync(join(ROOT, 'examples')).filter((name) => name.endsWith('.ts'))

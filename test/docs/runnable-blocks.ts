@@ -17,7 +17,7 @@ import { delimiter, join } from 'node:path';
 
 const LANGUAGES = ['ts', 'js', 'sh'] as const;
 type Language = (typeof LANGUAGES)[number];
-const TIME_OUT_MS = 60_000;
+const TIME_OUT_MS = 240_000;
 
 export interface Block {
   readonly language: Language;

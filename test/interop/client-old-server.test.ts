@@ -41,7 +41,7 @@ test('one megabyte passes in both directions', { skip }, async (t) => {
   const server = await startServer(t);
   const client = await connect(t, server);
   const text = 'ü'.repeat(512 * 1024);
-  const answer = (await client.call('echo', { text }, { timeout: 30_000 })) as { text: string };
+  const answer = (await client.call('echo', { text }, { timeout: 120_000 })) as { text: string };
   assert.ok(answer.text === text, 'the text comes back as it was');
 });
 
@@ -121,7 +121,7 @@ test('fifty clients talk at once and each gets its own answers', { skip }, async
   const server = await startServer(t);
   const clients = await Promise.all(Array.from({ length: 50 }, () => connect(t, server)));
   const answers = await Promise.all(
-    clients.flatMap((client, i) => [1, 2, 3].map((n) => client.call('echo', { i, n }, { timeout: 30_000 }))),
+    clients.flatMap((client, i) => [1, 2, 3].map((n) => client.call('echo', { i, n }, { timeout: 120_000 }))),
   );
   assert.deepEqual(
     answers,

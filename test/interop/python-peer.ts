@@ -15,9 +15,9 @@ const PYTHON = process.env['ISTHMUS_PYTHON'] ?? 'python3';
 const PACKAGE = 'ipc-framework';
 const STDERR_KEPT = 4000;
 /** So that a test that hangs names what it waited for. Far beyond what any wait takes. */
-const EVENT_TIMEOUT_MS = 30_000;
+const EVENT_TIMEOUT_MS = 120_000;
 /** The original gives up by itself; no request that is answered takes so long, on however busy a machine. */
-const REQUEST_TIMEOUT_S = 30;
+const REQUEST_TIMEOUT_S = 120;
 
 /** A message as Python sees it: the seven keys. */
 export interface PythonMessage {

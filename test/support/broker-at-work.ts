@@ -10,6 +10,9 @@ import { socketPath } from './socket-path.ts';
 export const TRANSPORTS = ['tcp', 'unix', 'websocket'] as const;
 export type TestTransport = (typeof TRANSPORTS)[number];
 
+/** No request that is answered takes so long, on however busy a machine; one that is not fails with a clear word. */
+export const REQUEST_TIMEOUT_MS = 60_000;
+
 export interface AtWork {
   readonly server: IPCServer;
   /** The application `test`. */
@@ -49,7 +52,12 @@ export async function atWork(
     app: server.createApplication('test'),
     address,
     async client(clientOptions = {}) {
-      const client = new IPCClient('test', { reconnect: false, ...address, ...clientOptions });
+      const client = new IPCClient('test', {
+        reconnect: false,
+        requestTimeout: REQUEST_TIMEOUT_MS,
+        ...address,
+        ...clientOptions,
+      });
       clients.push(client);
       await client.connect();
       return client;

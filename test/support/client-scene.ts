@@ -3,6 +3,7 @@
 
 import { type ClientOptions, IPCClient, IPCError, type Message } from '../../src/client/index.ts';
 import { IPCServer, type ServerOptions } from '../../src/server/index.ts';
+import { REQUEST_TIMEOUT_MS } from './broker-at-work.ts';
 import { socketPath } from './socket-path.ts';
 
 export interface Scene extends AsyncDisposable {
@@ -37,7 +38,7 @@ export async function scene(options: ServerOptions = {}): Promise<Scene> {
     server: servers[0] as IPCServer,
     path,
     async client(clientOptions = {}) {
-      const client = new IPCClient('shop', { path, ...clientOptions });
+      const client = new IPCClient('shop', { path, requestTimeout: REQUEST_TIMEOUT_MS, ...clientOptions });
       clients.push(client);
       await client.connect();
       return client;
