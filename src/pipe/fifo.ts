@@ -71,6 +71,8 @@ function notFifo(path: string): PipeError {
 }
 
 export function unlinkIfThere(path: string): void {
+  // To ask is cheaper than to make an error, and the files of a lane are usually gone already.
+  if (lstatSync(path, { throwIfNoEntry: false }) === undefined) return;
   try {
     unlinkSync(path);
   } catch (thrown) {

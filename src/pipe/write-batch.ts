@@ -3,6 +3,8 @@
 
 /** What is smaller is copied; a further part of a vectored write costs more than the copy. */
 const COPY_BELOW_BYTES = 16 * 1024;
+/** Enough for who says little; who says more gets the large one, over and over. */
+const FIRST_SLAB_BYTES = 2 * 1024;
 const SLAB_BYTES = 64 * 1024;
 
 export class WriteBatch {
@@ -20,7 +22,8 @@ export class WriteBatch {
   reserve(bytes: number): void {
     if (this.hasRoom(bytes)) return;
     this.#endRun();
-    this.buffer = Buffer.allocUnsafeSlow(Math.max(SLAB_BYTES, bytes));
+    const isFirst = this.buffer.length === 0 && bytes <= FIRST_SLAB_BYTES;
+    this.buffer = isFirst ? Buffer.allocUnsafe(FIRST_SLAB_BYTES) : Buffer.allocUnsafeSlow(Math.max(SLAB_BYTES, bytes));
     this.#start = 0;
     this.end = 0;
   }
