@@ -31,7 +31,7 @@ export interface LaneHost {
 const PAUSE_ABOVE = { messages: 1_024, bytes: 4 * 1024 * 1024 };
 const FAREWELL_GRACE_MS = 1_000;
 /** So many acknowledgements go out before the turn ends: their sender goes on while we process what is left. */
-const MOST_DONE_WAITING = 32;
+const MOST_DONE_WAITING = 64;
 
 export class LaneServer implements AnswerLane {
   readonly #host: LaneHost;

@@ -10,6 +10,12 @@ import { native } from './fifo.ts';
 const LOOK_MICROS = 50;
 /** One that lasted so long was interrupted: the processors are wanted, and who sleeps is served before who looks. */
 const INTERRUPTED_MS = 0.2;
+/** What a good look saves, about: going to sleep and being woken. */
+const EARNED_MS = 0.03;
+/** Where interruptions take more than looks have earned, there are none until the loss is so small a part of the time. */
+const REST_FACTOR = 50;
+/** What was earned long ago does not count. */
+const MOST_EARNED_MS = 20;
 /** Each look in vain doubles the number of answers that are then waited for asleep, up to this; each good one halves it. */
 const MOST_SKIPPED = 1023;
 /** One turn of the event loop looks so long altogether: timers, signals and other lanes have their turn too. */
@@ -32,16 +38,21 @@ export class LaneShortcut {
   readonly #readFd: number;
   readonly #writeFd: number;
   readonly #native: Pick<PipeNative, 'hasReaders' | 'readNow' | 'writeNow'>;
+  readonly #now: () => number;
   #slab: Buffer = Buffer.alloc(0);
   #used = 0;
   #toSkip = 0;
   #skipsLeft = 0;
+  #earnedMs = 0;
+  #restUntil = 0;
 
   constructor(
     readFd: number,
     writeFd: number,
     calls: Pick<PipeNative, 'hasReaders' | 'readNow' | 'writeNow'> = native(),
+    now: () => number = () => performance.now(),
   ) {
+    this.#now = now;
     this.#native = calls;
     this.#readFd = readFd;
     this.#writeFd = writeFd;
@@ -65,22 +76,33 @@ export class LaneShortcut {
       this.#skipsLeft -= 1;
       return undefined;
     }
-    const start = performance.now();
-    if (!hasTime(start)) return undefined;
+    const start = this.#now();
+    if (start < this.#restUntil || !hasTime(start)) return undefined;
     if (this.#slab.length - this.#used < MIN_ROOM_BYTES) {
       this.#slab = Buffer.allocUnsafeSlow(SLAB_BYTES);
       this.#used = 0;
     }
     const room = this.#slab.subarray(this.#used);
     const count = this.#native.readNow(this.#readFd, room, LOOK_MICROS);
-    if (count <= 0 || performance.now() - start > INTERRUPTED_MS) {
-      this.#toSkip = Math.min(this.#toSkip * 2 + 1, MOST_SKIPPED);
-      this.#skipsLeft = this.#toSkip;
-    } else {
-      this.#toSkip >>= 1;
-    }
+    this.#learn(count > 0, start, this.#now());
     if (count <= 0) return undefined;
     this.#used += count;
     return room.subarray(0, count);
+  }
+
+  #learn(isFound: boolean, start: number, end: number): void {
+    const isInterrupted = end - start > INTERRUPTED_MS;
+    if (isFound && !isInterrupted) {
+      this.#toSkip >>= 1;
+      this.#earnedMs = Math.min(this.#earnedMs + EARNED_MS, MOST_EARNED_MS);
+      return;
+    }
+    this.#toSkip = Math.min(this.#toSkip * 2 + 1, MOST_SKIPPED);
+    this.#skipsLeft = this.#toSkip;
+    if (!isInterrupted) return;
+    this.#earnedMs -= end - start;
+    if (this.#earnedMs >= 0) return;
+    this.#restUntil = end - this.#earnedMs * REST_FACTOR;
+    this.#earnedMs = 0;
   }
 }

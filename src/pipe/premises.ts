@@ -1,5 +1,6 @@
 // What a listener occupies so that it is found: FIFOs and a lock on POSIX, one address on Windows.
 
+import { lstatSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { onExit } from './exit-duty.ts';
 import { hasReader, unlinkIfThere } from './fifo.ts';
@@ -36,18 +37,33 @@ export function occupy(
     : SocketDoor.open(place, options.mode, accept);
 }
 
-/** How long senders may hold the lock, one after the other, who try whether one of the original package listens. */
-const SENDERS_GRACE_MS = 3_000;
+/** One sender holds the lock so long only when a listener of the original package is processing its message. */
+const SENDER_GRACE_MS = 3_000;
+/** Senders that try, one after the other, whether one of the original package listens leave it free for moments only. */
+const ALL_SENDERS_GRACE_MS = 30_000;
 const POLL_MS = 2;
 
 /** The lock of the name; undefined when a listener has it, or a sender for a listener of the original package. */
 async function lockPlace(paths: PipePaths, mode: number): Promise<NameLock | undefined> {
-  const end = performance.now() + SENDERS_GRACE_MS;
+  const lastEnd = performance.now() + ALL_SENDERS_GRACE_MS;
+  let holder = '';
+  let end = 0;
   for (;;) {
     const lock = tryLock(paths.lock, mode);
-    if (lock !== undefined || hasReader(paths.door) || performance.now() > end) return lock;
+    if (lock !== undefined || hasReader(paths.door)) return lock;
+    const now = performance.now();
+    const current = lockFile(paths);
+    if (current !== holder) end = now + SENDER_GRACE_MS;
+    holder = current;
+    if (now > Math.min(end, lastEnd)) return undefined;
     await sleep(POLL_MS);
   }
+}
+
+/** Each sender makes the file anew, and marks it when it begins and ends. */
+function lockFile(paths: PipePaths): string {
+  const stat = lstatSync(paths.lock, { throwIfNoEntry: false });
+  return stat === undefined ? '' : `${stat.ino} ${stat.ctimeMs}`;
 }
 
 /** The door for senders of ours and the two FIFOs for those of the original package, under one lock. */

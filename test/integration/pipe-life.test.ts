@@ -4,7 +4,10 @@ import assert from 'node:assert/strict';
 import { existsSync, lstatSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Pipe, PipeError, PipeSender, send } from '../../src/pipe/index.ts';
+import { tryLock } from '../../src/pipe/lock.ts';
+import { pipePaths } from '../../src/pipe/names.ts';
 import { openDescriptors, pipeFolder } from './pipe-folder.ts';
 import { gate, listening, withoutFifos as skip } from './pipe-listening.ts';
 import { PipeProcess } from './pipe-process.ts';
@@ -288,4 +291,24 @@ test('a sender that is killed half-way through a message does not hold up the ot
   await half.kill();
   assert.equal(await send(pipe, 'c'), true);
   assert.ok(got.includes('a') && got.includes('c'));
+});
+
+test('senders that hold the lock one after the other do not keep a listener out, however long they are at it', {
+  skip,
+}, async (t) => {
+  const { folder } = pipeFolder(t);
+  const path = pipePaths('p', folder).lock;
+  const pipe = new Pipe('p', () => {}, { directory: folder });
+  let holder = tryLock(path, 0o600);
+  const listening = pipe.listen();
+  // Longer together than one of them may hold it, and never free when the listener looks.
+  for (let turn = 0; turn < 9; turn++) {
+    await sleep(400);
+    holder?.release(true);
+    holder = tryLock(path, 0o600);
+    assert.ok(holder !== undefined);
+  }
+  holder?.release(true);
+  await listening;
+  await pipe.close();
 });
