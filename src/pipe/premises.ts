@@ -46,24 +46,24 @@ const POLL_MS = 2;
 /** The lock of the name; undefined when a listener has it, or a sender for a listener of the original package. */
 async function lockPlace(paths: PipePaths, mode: number): Promise<NameLock | undefined> {
   const lastEnd = performance.now() + ALL_SENDERS_GRACE_MS;
-  let holder = '';
+  let holder: string | undefined;
   let end = 0;
   for (;;) {
     const lock = tryLock(paths.lock, mode);
     if (lock !== undefined || hasReader(paths.door)) return lock;
     const now = performance.now();
     const current = lockFile(paths);
-    if (current !== holder) end = now + SENDER_GRACE_MS;
+    if (current === undefined || current !== holder) end = now + SENDER_GRACE_MS;
     holder = current;
     if (now > Math.min(end, lastEnd)) return undefined;
     await sleep(POLL_MS);
   }
 }
 
-/** Each sender makes the file anew, and marks it when it begins and ends. */
-function lockFile(paths: PipePaths): string {
+/** Each sender makes the file anew, and marks it when it begins and ends; undefined between two of them. */
+function lockFile(paths: PipePaths): string | undefined {
   const stat = lstatSync(paths.lock, { throwIfNoEntry: false });
-  return stat === undefined ? '' : `${stat.ino} ${stat.ctimeMs}`;
+  return stat && `${stat.ino} ${stat.ctimeMs}`;
 }
 
 /** The door for senders of ours and the two FIFOs for those of the original package, under one lock. */
