@@ -9,6 +9,7 @@ import { WEBSOCKET_MESSAGE_BYTES_MAX } from '../protocol/limits.ts';
 import { WebSocketWire } from '../transports/websocket-wire.ts';
 import type { PeerAddress, Wire } from '../transports/wire.ts';
 import type { Guest, Lobby } from './lobby.ts';
+import { Patience } from './patience.ts';
 
 export const SUBPROTOCOL = 'isthmus.1';
 
@@ -24,7 +25,7 @@ export class WebSocketDoor {
   readonly #http: Server;
   readonly #webSockets: WebSocketServer;
   /** How long each stream has to become a WebSocket. */
-  readonly #patience = new WeakMap<Duplex, NodeJS.Timeout>();
+  readonly #patience = new WeakMap<Duplex, Patience>();
   /** The place of each stream of the server's own port. */
   readonly #guests = new WeakMap<Duplex, Guest>();
   readonly #attached: {
@@ -54,9 +55,9 @@ export class WebSocketDoor {
   receive(socket: Socket, guest: Guest): void {
     this.#guests.set(socket, guest);
     // Node enforces its own time-outs on servers that listen, and this one never does.
-    const timer = setTimeout(() => socket.destroy(), this.#options.handshakeTimeoutMs);
-    this.#patience.set(socket, timer);
-    socket.once('close', () => clearTimeout(timer));
+    const patience = new Patience(this.#options.handshakeTimeoutMs, () => socket.destroy());
+    this.#patience.set(socket, patience);
+    socket.once('close', () => patience.end());
     this.#http.emit('connection', socket);
   }
 
@@ -83,7 +84,7 @@ export class WebSocketDoor {
       return;
     }
     this.#webSockets.handleUpgrade(request, socket, head, (webSocket) => {
-      clearTimeout(this.#patience.get(socket));
+      this.#patience.get(socket)?.end();
       const guest = this.#guests.get(socket) ?? this.#lobby.enter(() => webSocket.terminate());
       if (guest === undefined) return;
       webSocket.once('close', () => guest.leave());

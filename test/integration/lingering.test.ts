@@ -51,7 +51,15 @@ test('a client whose kernel takes nothing more is gone after three heartbeats, a
 
 test('a server that stood still hears who spoke in time, of whatever protocol, before it gives anybody up', async (t) => {
   const handshakeTimeoutMs = 100;
-  for (const first of [hello(), oldFrame(HELLO)]) {
+  const upgrade = Buffer.from(
+    'GET / HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n' +
+      'sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n',
+  );
+  for (const [first, connections] of [
+    [hello(), 1],
+    [oldFrame(HELLO), 1],
+    [upgrade, 0],
+  ] as const) {
     const work = await atWork(t, 'unix', { handshakeTimeoutMs });
     const socket = connect(work.address as NetConnectOpts);
     t.after(() => socket.destroy());
@@ -60,7 +68,7 @@ test('a server that stood still hears who spoke in time, of whatever protocol, b
     socket.write(first.subarray(2));
     for (const end = performance.now() + 2 * handshakeTimeoutMs; performance.now() < end; );
     await once(socket, 'data');
-    assert.equal(work.server.getStats().totalConnections, 1);
+    assert.equal(work.server.getStats().totalConnections, connections);
     socket.destroy();
   }
 });
