@@ -17,7 +17,8 @@ export class Deliveries {
   readonly #message: MakeMessage;
   readonly #subscriptions = new Map<number, Subscription>();
   #lastSubscription: Subscription | undefined;
-  #lastChannel = 0;
+  /** A number that no channel has, 0 included: it is never declared. */
+  #lastChannel = -1;
   #lastChannelName = '';
 
   constructor(session: Session, message: MakeMessage) {
@@ -35,7 +36,8 @@ export class Deliveries {
 
   /** Forgets a subscription: what is still under way to it is nobody's. */
   drop(id: number): void {
-    if (this.#lastSubscription?.id === id) this.#lastSubscription = undefined;
+    // It may have lost its number already.
+    if (this.#lastSubscription === this.#subscriptions.get(id)) this.#lastSubscription = undefined;
     this.#subscriptions.get(id)?.detach();
     this.#subscriptions.delete(id);
   }

@@ -8,7 +8,7 @@ import { FrameCutter } from './frame.ts';
 
 const withCode = (code: string) => (error: unknown) => error instanceof IPCError && error.code === code;
 
-const HEADERS = [new Uint8Array(16).fill(0x90), new Uint8Array(16).fill(0x91)] as const;
+const HEADERS = [new Uint8Array(16).fill(0x90), new Uint8Array(16).fill(0x92)] as const;
 
 function stream(bodies: readonly Uint8Array[]): Uint8Array {
   const parts = bodies.map((body) => {

@@ -4,7 +4,7 @@
 
 import { ipcError } from '../base/errors.ts';
 import { readUint32 } from './codec.ts';
-import { HEADER_BYTES, LENGTH_BYTES } from './frame-types.ts';
+import { FrameFlag, FrameType, HEADER_BYTES, LENGTH_BYTES } from './frame-types.ts';
 
 const EMPTY = new Uint8Array(0);
 
@@ -111,12 +111,16 @@ export class FrameCutter {
 
   /**
    * Takes the bodies behind the one that was given last as long as they begin with the same header and are
-   * whole in this chunk, and as long as fewer than `bytesMax` bytes of them were taken. Undefined: none is.
+   * whole in this chunk, and as long as fewer than `bytesMax` bytes of them were taken. Undefined: none is, or
+   * more than a payload stands behind the header.
    */
   alike(bytesMax: number): Alike | undefined {
     const chunk = this.#chunk;
-    if (this.buffer !== chunk || this.end - this.start < HEADER_BYTES) return undefined;
     const { start } = this;
+    if (this.buffer !== chunk || this.end - start < HEADER_BYTES) return undefined;
+    // Extensions are each frame's own, and a piece is part of another body.
+    if (chunk[start] === FrameType.FRAGMENT || ((chunk[start + 1] as number) & FrameFlag.EXTENSIONS) !== 0)
+      return undefined;
     const first = this.#position;
     let at = first;
     let count = 0;

@@ -69,12 +69,15 @@ export class ScriptedPeer {
     return frame;
   }
 
-  send(fields: Parameters<typeof encodeFrame>[0]): void {
-    const body = encodeFrame(fields);
-    const framed = new Uint8Array(LENGTH_BYTES + body.length);
-    new DataView(framed.buffer).setUint32(0, body.length);
-    framed.set(body, LENGTH_BYTES);
-    this.#wire.write([framed], () => {});
+  /** The frames arrive in one chunk. */
+  send(...frames: Parameters<typeof encodeFrame>[0][]): void {
+    const parts = frames.flatMap((fields) => {
+      const body = encodeFrame(fields);
+      const length = new Uint8Array(LENGTH_BYTES);
+      new DataView(length.buffer).setUint32(0, body.length);
+      return [length, body];
+    });
+    this.#wire.write(parts, () => {});
   }
 
   async welcome(changes: object = {}): Promise<void> {
