@@ -55,6 +55,11 @@ export class Outbox {
     return this.#bytes;
   }
 
+  /** More waits than should. */
+  get full(): boolean {
+    return this.#bytes > this.#bytesMax;
+  }
+
   /** Half empty again: blocked publishers may go on. */
   get roomy(): boolean {
     return this.#bytes * 2 <= this.#bytesMax;
@@ -107,9 +112,8 @@ export class Outbox {
 
   /** As `offer`, several at once: with `block` alone, and where the client as a whole has room for them. */
   offerBurst(burst: Burst): Offered {
-    const fits = this.empty || this.#bytes + burst.bytes <= this.#bytesMax;
     this.#putLast(burst);
-    return fits ? 'kept' : 'full';
+    return this.full ? 'full' : 'kept';
   }
 
   /**

@@ -47,11 +47,7 @@ export class Publishing {
       peer.publishFailed(frame, thrown as IPCError);
       return;
     }
-    if (this.#flows.size > 0 && glutted(channel)) {
-      binding.consumed(bytes, this.#flows.get(channel));
-      peer.publishFailed(frame, glut(channel));
-      return;
-    }
+    if (this.#refused(binding, channel, frame, bytes)) return;
     const retain = (frame.flags & FrameFlag.RETAIN) !== 0 || channel.settings.retain;
     if (unseen(channel)) {
       const publication = this.#received(channel, frame);
@@ -85,7 +81,14 @@ export class Publishing {
     const channel = binding.channel as ServerChannel;
     const start = frame.start - HEADER_BYTES - LENGTH_BYTES;
     const burst = new Burst(channel, frame.content, 1 + more.count, frame.buffer, start, more.end, this.#context);
-    binding.consumed(bytes, this.#offer(reach(binding.peer.application, channel, this.#context.toEpoch(now)), burst));
+    reach(binding.peer.application, channel, this.#context.toEpoch(now));
+    if (roomFor(channel, burst)) {
+      binding.consumed(bytes, this.#offer(channel, burst));
+      return;
+    }
+    for (const one of burst.publications) {
+      if (!this.#refused(binding, channel, frame, one.bytes)) binding.consumed(one.bytes, this.#offer(channel, one));
+    }
   }
 
   /** A publish of an old client. */
@@ -133,6 +136,14 @@ export class Publishing {
     const application = this.#context.applications.getApplication(channel.appId);
     if (application === undefined) return undefined;
     return this.#offer(publish(application, channel, publication, now, retain).channel, publication);
+  }
+
+  /** Is there a subscriber that can keep no more of the channel? Then the publisher is told, and this publish goes nowhere. */
+  #refused(binding: Binding, channel: ServerChannel, frame: Frame, bytes: number): boolean {
+    if (this.#flows.size === 0 || !glutted(channel)) return false;
+    binding.consumed(bytes, this.#flows.get(channel));
+    binding.peer.publishFailed(frame, glut(channel));
+    return true;
   }
 
   #offer(channel: ServerChannel, offered: Publication | Burst): Flow | undefined {
@@ -230,6 +241,16 @@ function framed({ start, extensions }: Frame): boolean {
 /** Do its publishes pass without anybody in the server having a look at them? */
 function unseen(channel: ServerChannel): boolean {
   return channel.middleware.all().length === 0 && channel.getHandler('publish') === undefined;
+}
+
+/**
+ * May all of it wait for every subscriber? Where it may not, who shares the room of one client, and what the
+ * publisher is refused, has to be settled message by message.
+ */
+function roomFor({ receivers }: ServerChannel, { bytes }: Burst): boolean {
+  return receivers.every(
+    ({ connection }) => connection.outboxRoomBytes >= bytes * Math.min(receivers.length, connection.subscribers.size),
+  );
 }
 
 /**

@@ -131,7 +131,8 @@ abstract class OutboxSubscriber implements Subscriber {
     // What was lost is told before what comes next; nothing else keeps what could go out.
     if (this.ready()) {
       this.flush();
-      return false;
+      // Of several messages, more may be left than should wait.
+      return offered === 'full' && this.#outbox.full;
     }
     if (offered === 'overflow') {
       connection.close(
