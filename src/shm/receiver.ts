@@ -25,8 +25,8 @@ export type MessageHandler = (data: Buffer, info: MessageInfo) => void;
 /** How a handler wants its messages. */
 export interface HandlerOptions {
   /**
-   * The bytes are lent: they are overwritten when the handler has returned, so copy what is kept. Saves memory
-   * and the garbage collector's time, most for messages from 1 KiB on. Default false.
+   * The bytes are lent: they are overwritten when the handler has returned, and the same Buffer may come again with
+   * the next message, so copy what is kept. Saves memory and the garbage collector's time. Default false.
    */
   readonly borrow?: boolean;
 }
