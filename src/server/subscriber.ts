@@ -78,7 +78,9 @@ abstract class OutboxSubscriber implements Subscriber {
       else this.write(waiting);
     }
     if (outbox.empty) this.#tellLost();
-    if (this.#blocking.size > 0 && outbox.roomy) this.#release();
+    // An empty one is not flushed again when the client has room.
+    const goesOn = outbox.empty || (outbox.roomy && this.connection.outboxRoomBytes > 0);
+    if (this.#blocking.size > 0 && goesOn) this.#release();
   }
 
   /** The subscription is over: nobody waits for it any more. */
@@ -139,7 +141,8 @@ abstract class OutboxSubscriber implements Subscriber {
         ipcError('LIMIT_OUTBOX', `subscription ${this.filter}: the outbox is full, and its policy is to disconnect`),
       );
     }
-    return offered === 'full';
+    // What comes next would be lost, where the client as a whole has no room for it.
+    return offered === 'full' || (this.policy === 'block' && connection.outboxRoomBytes <= 0);
   }
 
   #tellLost(): void {

@@ -18,8 +18,8 @@ const publishes = (count: number): Buffer =>
   );
 const subscribe = (value: number, fields: object = {}): Buffer =>
   frame({ type: FrameType.SUBSCRIBE, id: 1, value, payload: json({ pattern: 'a', ...fields }) });
-const granted = (value: number): Buffer =>
-  frame({ type: FrameType.CREDIT, id: 1, content: CreditKind.SUBSCRIPTION, value });
+const granted = (value: number, id = 1): Buffer =>
+  frame({ type: FrameType.CREDIT, id, content: CreditKind.SUBSCRIPTION, value });
 
 /** Everything that was said before has been dealt with. */
 async function settled(raw: RawNative): Promise<void> {
@@ -68,6 +68,32 @@ test('block: what there is no room for in a chunk is refused, and nothing is los
   const refused = publisher.frames.filter(({ type }) => type === FrameType.ERROR).length;
   subscriber.send(granted(1 << 20));
   for (let i = refused; i < 2000; i += 1) await subscriber.next(FrameType.DELIVERY);
+  await settled(subscriber);
+  assert.ok(!subscriber.frames.some(({ type }) => type === FrameType.LOST));
+  publisher.close();
+  subscriber.close();
+});
+
+test('block: what another subscription of the client has left no room for is refused, and nothing is lost', async (t) => {
+  const work = await atWork(t, 'unix', { outboxBytesMax: OUTBOX_BYTES_MAX });
+  const [publisher, subscriber] = [await RawNative.join(work, declare(1, 'a')), await RawNative.join(work)];
+  publisher.send(declare(2, 'b'));
+  const other = { type: FrameType.SUBSCRIBE, id: 2, value: 1, payload: json({ pattern: 'b' }) };
+  subscriber.send(subscribe(1), frame(other));
+  await subscriber.next(FrameType.OK);
+  await subscriber.next(FrameType.OK);
+  const onB = frame({ type: FrameType.PUBLISH, channel: 2, payload: Buffer.alloc(64) });
+  // Credit of one byte lets one of each pass; 819 of 80 bytes leave room for 16.
+  publisher.send(publishes(820), onB);
+  await settled(publisher);
+  for (const held of [1, 2, 3]) {
+    publisher.send(onB);
+    await settled(publisher);
+    const refused = publisher.frames.filter(({ type }) => type === FrameType.ERROR).length;
+    assert.equal(refused, held - 1);
+  }
+  subscriber.send(granted(1 << 20), granted(1 << 20, 2));
+  for (let i = 0; i < 822; i += 1) await subscriber.next(FrameType.DELIVERY);
   await settled(subscriber);
   assert.ok(!subscriber.frames.some(({ type }) => type === FrameType.LOST));
   publisher.close();
