@@ -10,6 +10,8 @@ type OrderOf<R extends ActorOrder['role']> = Extract<ActorOrder, { readonly role
 const LARGE_EVERY = 16;
 const LARGE_BYTES = 150_000;
 const CONFIRM_EVERY = 8;
+/** A busy machine leaves one of many processes without its turn for long. */
+const PATIENCE_MS = 60_000;
 const CALLS_AT_ONCE = 8;
 
 /** What a caller may be told when a worker was killed over its request. */
@@ -18,6 +20,7 @@ const WORKER_GONE = new Set(['REMOTE_LOST']);
 async function connected({ tag, client }: OrderOf<'publisher' | 'subscriber' | 'caller' | 'worker'>, stage: Stage) {
   const made = new IPCClient('test', {
     reconnect: false,
+    connectionTimeout: PATIENCE_MS,
     ...client,
     name: tag,
     will: { channel: 'wills', payload: tag },
