@@ -10,6 +10,11 @@ import type { Flushable, Turn } from './turn.ts';
 const WRITE_BYTES = 512 * 1024;
 /** Laid out in one turn; more than this is written before the turn ends. */
 const EAGER_BYTES = 256 * 1024;
+/**
+ * The first of many small frames of a turn are written at once, so that the peer has something to do while the
+ * others are laid out: both work at the same time. What is large anyway leaves in fewer writes.
+ */
+const FIRST_BYTES = { from: 4 * 1024, to: 16 * 1024 } as const;
 
 export interface OutflowOptions {
   readonly pool: SlabPool;
@@ -28,6 +33,8 @@ export class Outflow implements Flushable {
   readonly #farewellMs: number;
   readonly #recovered: () => void;
   #scheduled = false;
+  /** Something of this turn was written before its end. */
+  #begun = false;
   #wireFull = false;
   #wasCongested = false;
   #ending: { readonly code: number; readonly reason: string } | undefined;
@@ -64,8 +71,15 @@ export class Outflow implements Flushable {
   touch(): void {
     if (!this.#scheduled) {
       this.#scheduled = true;
+      this.#begun = false;
       this.#turn.add(this);
-    } else if (!this.#wireFull && this.writer.pendingBytes >= EAGER_BYTES) {
+      return;
+    }
+    if (this.#wireFull) return;
+    const { pendingBytes } = this.writer;
+    const first = !this.#begun && pendingBytes >= FIRST_BYTES.from && pendingBytes <= FIRST_BYTES.to;
+    if (first || pendingBytes >= EAGER_BYTES) {
+      this.#begun = true;
       this.#write();
     }
   }
