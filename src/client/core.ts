@@ -182,8 +182,8 @@ export class ClientCore implements LinkOwner, LifecycleOwner, SubscriptionOwner 
 
   /**
    * Keeps an operation until there is a connection, and gives what takes it out again. `drop` is told why it
-   * will never be done; `awaited` when it is an operation that somebody awaits. Throws when nothing will connect, when the options say to fail, and when too much
-   * waits.
+   * will never be done; `awaited` when it is an operation that somebody awaits. Throws when nothing will connect,
+   * when the options say to fail, and when too much waits.
    */
   later(
     value: unknown,

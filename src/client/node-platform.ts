@@ -6,6 +6,7 @@ import { connect as connectTls } from 'node:tls';
 import { abortError, ipcError, type IPCError, toError } from '../base/errors.ts';
 import { SlabPool } from '../session/slab-pool.ts';
 import { DIAL_OPTIONS } from '../transports/dial-options.ts';
+import { Patience } from '../transports/patience.ts';
 import { StreamWire } from '../transports/stream-wire.ts';
 import { connectWebSocket } from '../transports/websocket-connect.ts';
 import type { Wire } from '../transports/wire.ts';
@@ -27,16 +28,8 @@ export const nodePlatform: Platform = {
     process.nextTick(run);
   },
   setTimer: (delayMs, run, keepsProcessAlive) => {
-    let lastLook: NodeJS.Immediate | undefined;
-    // Behind the reads of this turn: where the process stood still, what arrived in time counts.
-    const timer = setTimeout(() => {
-      lastLook = setImmediate(run);
-    }, delayMs);
-    if (!keepsProcessAlive) timer.unref();
-    return () => {
-      clearTimeout(timer);
-      clearImmediate(lastLook);
-    };
+    const patience = new Patience(delayMs, run, keepsProcessAlive);
+    return () => patience.end();
   },
   allocate: (bytes) => Buffer.allocUnsafeSlow(bytes),
   pool: new SlabPool((bytes) => Buffer.allocUnsafeSlow(bytes)),

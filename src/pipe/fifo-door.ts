@@ -7,7 +7,7 @@ import { closeSync, lstatSync, readdirSync, readSync, writeSync } from 'node:fs'
 import type { Socket } from 'node:net';
 import { dirname } from 'node:path';
 import { errnoOf, type PipeError } from './errors.ts';
-import { onExit } from './exit-duty.ts';
+import { onExit } from '../native/exit-duty.ts';
 import { claimFifo, failure, isSameFile, native, openReader, openWriter, unlinkIfThere } from './fifo.ts';
 import { type GoodbyeCode, goodbyeFrame } from './frames.ts';
 import { LaneStream, readingSocket } from './lane-stream.ts';

@@ -4,7 +4,7 @@
 
 import { closeSync, constants, fstatSync, ftruncateSync, openSync, writeSync } from 'node:fs';
 import { systemError } from './errors.ts';
-import { onExit } from './exit-duty.ts';
+import { onExit } from '../native/exit-duty.ts';
 import { failure, isSameFile, nameOfErrno, native, unlinkIfThere } from './fifo.ts';
 
 export class NameLock {

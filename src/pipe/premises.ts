@@ -2,7 +2,7 @@
 
 import { lstatSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { onExit } from './exit-duty.ts';
+import { onExit } from '../native/exit-duty.ts';
 import { hasReader, unlinkIfThere } from './fifo.ts';
 import { FifoDoor, sweepLanes } from './fifo-door.ts';
 import { PipeError } from './errors.ts';

@@ -3,7 +3,7 @@
 
 import type { Socket } from 'node:net';
 import { LENGTH_BYTES } from '../protocol/frame-types.ts';
-import { Patience } from './patience.ts';
+import { Patience } from '../transports/patience.ts';
 
 export type Spoken = 'http' | 'native' | 'json';
 

@@ -21,7 +21,7 @@ import type { Hub } from './hub.ts';
 import type { Guest } from './lobby.ts';
 import { LegacyPeer } from './legacy-peer.ts';
 import { NativePeer } from './native-peer.ts';
-import { Patience } from './patience.ts';
+import { Patience } from '../transports/patience.ts';
 import type { Peer } from './model.ts';
 import type { Credentials } from './options.ts';
 import type { PeerFacts } from './peer.ts';

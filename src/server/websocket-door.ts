@@ -9,7 +9,7 @@ import { WEBSOCKET_MESSAGE_BYTES_MAX } from '../protocol/limits.ts';
 import { WebSocketWire } from '../transports/websocket-wire.ts';
 import type { PeerAddress, Wire } from '../transports/wire.ts';
 import type { Guest, Lobby } from './lobby.ts';
-import { Patience } from './patience.ts';
+import { Patience } from '../transports/patience.ts';
 
 export const SUBPROTOCOL = 'isthmus.1';
 

@@ -1,5 +1,6 @@
 // Everything that belongs to one stay in a channel, from connect to disconnect.
 
+import { onExit } from '../native/exit-duty.ts';
 import { Bell } from './bell.ts';
 import { type ChannelType, ConnMode, encodeName, type ResolvedOptions } from './options.ts';
 import { Presence } from './presence.ts';
@@ -9,19 +10,8 @@ import { Sender } from './sender.ts';
 import { closedError, shmError } from './status.ts';
 import { Views } from './view.ts';
 
-/**
- * Those who have joined, so that process.exit() leaves: there Node runs no hook of an addon (it does when the event
- * loop ends, or a worker). Weakly, so that a handle which was dropped without a close is still collected, and leaves.
- */
-const joined = new Set<WeakRef<ShmSession>>();
-const collected = new FinalizationRegistry<WeakRef<ShmSession>>((session) => {
-  joined.delete(session);
-  if (joined.size === 0) process.off('exit', leaveAll);
-});
-
-function leaveAll(): void {
-  for (const session of joined) session.deref()?.close();
-}
+/** What was dropped without a close is collected, and leaves so. */
+const collected = new FinalizationRegistry<() => void>((forgetExit) => forgetExit());
 
 export class ShmSession {
   readonly ring: Ring;
@@ -30,7 +20,7 @@ export class ShmSession {
   readonly views: Views;
   readonly #sender: Sender | undefined;
   readonly #receiver: Receiver | undefined;
-  readonly #self = new WeakRef(this);
+  readonly #forgetExit: () => void;
 
   constructor(name: string, type: ChannelType, mode: ConnMode, options: ResolvedOptions) {
     this.ring = new Ring(name, encodeName(name), type, mode, options);
@@ -39,9 +29,9 @@ export class ShmSession {
     this.views = new Views(this.ring);
     if (mode & ConnMode.SENDER) this.#sender = new Sender(this.ring, this.bell);
     if (mode & ConnMode.RECEIVER) this.#receiver = new Receiver(this.ring, this.bell, options);
-    if (joined.size === 0) process.once('exit', leaveAll);
-    joined.add(this.#self);
-    collected.register(this, this.#self, this.#self);
+    const self = new WeakRef(this);
+    this.#forgetExit = onExit(() => self.deref()?.close());
+    collected.register(this, this.#forgetExit, this);
   }
 
   get sender(): Sender {
@@ -63,9 +53,8 @@ export class ShmSession {
 
   close(): void {
     if (!this.ring.isOpen) return;
-    collected.unregister(this.#self);
-    joined.delete(this.#self);
-    if (joined.size === 0) process.off('exit', leaveAll);
+    collected.unregister(this);
+    this.#forgetExit();
     this.views.releaseAll();
     this.bell.close();
     this.ring.close();

@@ -1,6 +1,7 @@
 // What has to be given back when the process ends without having closed it: by `process.exit`, by an exception
 // that nobody caught, or because nothing kept it alive. Nobody can be waited for there. A process that is killed
-// does not come here; the next listener takes over what it leaves.
+// does not come here; the next who comes takes over what it leaves. Node runs the clean-up hooks of an addon when the
+// event loop ends, or a worker, but not in `process.exit`.
 
 const duties = new Set<() => void>();
 

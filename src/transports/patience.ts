@@ -1,4 +1,4 @@
-// How long the server waits for somebody who has to say something.
+// How long one waits for somebody who has to say something.
 
 /**
  * Tells when so much time has passed, and what had arrived by then was read: where this process stood still for a
@@ -8,11 +8,12 @@ export class Patience {
   readonly #timer: NodeJS.Timeout;
   #lastLook: NodeJS.Immediate | undefined;
 
-  constructor(timeoutMs: number, over: () => void) {
+  constructor(timeoutMs: number, over: () => void, keepsProcessAlive = true) {
     this.#timer = setTimeout(() => {
       // Behind the reads of this turn.
       this.#lastLook = setImmediate(over);
     }, timeoutMs);
+    if (!keepsProcessAlive) this.#timer.unref();
   }
 
   /** `over` is not called any more. */
