@@ -1,6 +1,7 @@
 // A wire over any stream socket of Node: TCP, TLS, Unix socket, Windows named pipe.
 
 import type { Socket } from 'node:net';
+import { lend } from './lend.ts';
 import { watchForStall } from './stall.ts';
 import type { PeerAddress, Wire, WireEvents } from './wire.ts';
 
@@ -25,7 +26,7 @@ export class StreamWire implements Wire {
 
   open(events: WireEvents): void {
     const socket = this.#socket;
-    socket.on('data', (chunk: Buffer) => events.data(chunk));
+    socket.on('data', (chunk: Buffer) => events.data(lend(chunk)));
     // A reader that looked at the first bytes may have left the stream paused.
     socket.resume();
     socket.on('drain', () => events.drain());

@@ -5,6 +5,7 @@ import type { Duplex } from 'node:stream';
 import type { WebSocket } from 'ws';
 import { closeCodeOf } from '../protocol/close-codes.ts';
 import { WEBSOCKET_HANDSHAKE_BYTES_MAX, WEBSOCKET_MESSAGE_BYTES_MAX } from '../protocol/limits.ts';
+import { lend } from './lend.ts';
 import { watchForStall } from './stall.ts';
 import type { PeerAddress, Wire, WireEvents } from './wire.ts';
 
@@ -148,7 +149,7 @@ export class WebSocketWire implements Wire {
       this.#socket.close(1003, 'text messages are not part of this protocol');
       return;
     }
-    const chunk = data as Uint8Array;
+    const chunk = lend(data as Uint8Array);
     if (this.#events === undefined) this.#early.push(chunk);
     else this.#events.data(chunk);
   }
