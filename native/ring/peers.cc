@@ -2,9 +2,9 @@
 // holder dies, so nothing is ever decided by a process id. A slot is taken from somebody only after his
 // byte lock has been won.
 #include <cerrno>
+#include <chrono>
 #include <cstdlib>
 #include <cstring>
-#include <ctime>
 
 #include "channel.h"
 #include "fault.h"
@@ -16,7 +16,10 @@ namespace {
 constexpr uint32_t kFewSlots = 16;
 constexpr uint64_t kJoinLockNs = 5ull * 1000000000;
 
-uint64_t wall_ms() { return static_cast<uint64_t>(::time(nullptr)) * 1000; }
+uint64_t wall_ms() {
+  const auto since = std::chrono::system_clock::now().time_since_epoch();
+  return static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(since).count());
+}
 
 void store_name(Peer& peer, const std::string& name) {
   char bytes[kPeerNameBytes] = {};

@@ -8,7 +8,7 @@ import { test } from 'node:test';
 import { promisify } from 'node:util';
 import { ROOT, run, startServer, temporaryFolder } from './command-process.ts';
 
-const COMMANDS = ['serve', 'pub', 'sub', 'call', 'pipe', 'completion'];
+const COMMANDS = ['serve', 'pub', 'sub', 'call', 'pipe', 'shm', 'completion'];
 
 const WRONG: readonly (readonly [args: readonly string[], said: RegExp])[] = [
   [['serv'], /^isthmus: unknown command serv; did you mean serve\?$/],
@@ -39,6 +39,10 @@ const WRONG: readonly (readonly [args: readonly string[], said: RegExp])[] = [
   [['sub', '--count', '0', 'x'], /^isthmus sub: --count: expected an integer from 1 .*$/],
   [['call', '--url', 'nonsense', 'x'], /^isthmus call: option url: .*$/],
   [['call', '--config', 'absent.json', 'x'], /^isthmus call: --config absent\.json: no such file .*$/],
+  [['shm', 'lst'], /^isthmus shm: 'lst' is none of list, inspect, clear; did you mean list\?$/],
+  [['shm', 'list', 'x'], /^isthmus shm: unexpected 'x'; list takes no name .*$/],
+  [['shm', 'list', '--group'], /^isthmus shm: --group is of inspect and clear, not of list .*$/],
+  [['shm', 'inspect'], /^isthmus shm: inspect: NAME is missing .*$/],
   [['completion', 'bsh'], /^isthmus completion: 'bsh' is none of bash, zsh, fish; did you mean bash\?$/],
 ];
 
@@ -188,7 +192,7 @@ async function bashOffers(script: string, words: readonly string[]): Promise<str
 test('bash completes commands, flags and values', async (t) => {
   const { code, stdout: script } = await run(t, ['completion', 'bash']);
   assert.equal(code, 0);
-  assert.deepEqual(await bashOffers(script, ['isthmus', 's']), ['serve', 'sub']);
+  assert.deepEqual(await bashOffers(script, ['isthmus', 's']), ['serve', 'sub', 'shm']);
   assert.deepEqual(await bashOffers(script, ['isthmus', 'serve', '--max']), ['--max-connections']);
   assert.deepEqual(await bashOffers(script, ['isthmus', 'sub', '--policy', 'drop']), ['drop-oldest', 'drop-newest']);
   assert.deepEqual(await bashOffers(script, ['isthmus', 'completion', '']), ['bash', 'zsh', 'fish']);
