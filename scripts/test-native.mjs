@@ -5,12 +5,12 @@
 //   node scripts/test-native.mjs --kills 10000   the long run
 //   node scripts/test-native.mjs --only stress   one of: stress, thread, address, hostile, kill
 //   node scripts/test-native.mjs --target win32-x64
-//                                                the stress test alone, built for another system (see
+//                                                stress and kill, built for another system (see
 //                                                native-targets.mjs) and run here: by wine, qemu, or as it is
 
 import { spawnSync } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { systemFlags, systemLibraries, TARGETS, toolchainFor } from './native-targets.mjs';
 import { filesBelow, ROOT } from './project.mjs';
@@ -22,16 +22,22 @@ const kills = Number(flags.kills ?? 600);
 /** A pass over all points kills about 125 times at depth 1. */
 const KILLS_OF_A_PASS = 125;
 
-const compiler = process.env['CXX'] ?? 'c++';
 const folder = join(ROOT, 'build', 'native-test');
-const COMMON = ['-std=c++17', '-g', '-Wall', '-Wextra', '-fno-exceptions', '-fno-rtti', '-pthread'];
+const COMMON = ['-std=c++17', '-g', '-Wall', '-Wextra', '-fno-exceptions', '-fno-rtti'];
 
-/** @typedef {{ name: string, source: string, flags: readonly string[], runs: readonly (readonly string[])[] }} Suite */
+/**
+ * @typedef {object} Suite
+ * @property {string} name
+ * @property {string} source
+ * @property {readonly string[]} flags
+ * @property {readonly (readonly string[])[]} runs  the arguments of each run
+ * @property {true} [everywhere]                    knows no system: can be built for others, too
+ */
 
 const scripted = Math.max(1, Math.round(kills / 2 / KILLS_OF_A_PASS));
 /** @type {readonly Suite[]} */
 const SUITES = [
-  { name: 'stress', source: 'stress.cc', flags: ['-O2'], runs: [[]] },
+  { name: 'stress', source: 'stress.cc', flags: ['-O2'], runs: [[]], everywhere: true },
   {
     name: 'thread',
     source: 'stress.cc',
@@ -67,6 +73,7 @@ const SUITES = [
       ['--random', String(Math.ceil(kills / 2))],
       ['--stopped', '1'],
     ],
+    everywhere: true,
   },
 ];
 
@@ -78,47 +85,54 @@ function sources() {
   );
 }
 
-/** True when the suite compiled and passed. */
-function runSuite(/** @type {Suite} */ suite) {
-  const program = join(folder, suite.name);
-  const args = [...COMMON, ...suite.flags, ...sources(), join(ROOT, 'native', 'test', suite.source), '-o', program];
-  if (spawnSync(compiler, args, { stdio: 'inherit' }).status !== 0) return false;
+/**
+ * True when the suite compiled and passed.
+ * @param {Suite} suite
+ * @param {readonly string[]} command   what compiles it, with what every suite is compiled with
+ * @param {readonly string[]} libraries
+ * @param {string} program              what it is compiled to
+ * @param {readonly string[]} [runner]  what runs the program
+ */
+function runSuite(suite, command, libraries, program, runner = []) {
+  const [compiler = '', ...fixed] = command;
+  const args = [...fixed, ...suite.flags, ...sources(), join(ROOT, 'native', 'test', suite.source)];
+  if (spawnSync(compiler, [...args, '-o', program, ...libraries], { stdio: 'inherit' }).status !== 0) return false;
+  // A program that starts itself has to know what runs it.
+  const env = runner.length > 0 ? { ...process.env, ISTHMUS_TEST_RUNNER: runner.join(' ') } : process.env;
   return suite.runs.every((run) => {
-    const result = spawnSync(program, run, { stdio: 'inherit' });
-    const passed = result.status === 0;
-    console.log(`${passed ? 'ok  ' : 'FAIL'} ${suite.name} ${run.join(' ')}`);
+    const [first = '', ...rest] = [...runner, program, ...run];
+    const passed = spawnSync(first, rest, { stdio: 'inherit', env }).status === 0;
+    console.log(`${passed ? 'ok  ' : 'FAIL'} ${basename(program)} ${run.join(' ')}`);
     return passed;
   });
 }
 
-/** True when the stress test compiled for the target, and passed under what runs such programs here. */
-function runElsewhere(/** @type {string} */ target) {
+const runHere = (/** @type {Suite} */ suite) =>
+  runSuite(suite, [process.env['CXX'] ?? 'c++', '-pthread', ...COMMON], [], join(folder, suite.name));
+
+/** True when the suite compiled for the target, and passed under what runs such programs here. */
+function runElsewhere(/** @type {Suite} */ suite, /** @type {string} */ target) {
   const toolchain = toolchainFor(target);
   if (!toolchain) {
     console.error(`no compiler for ${target}`);
     return false;
   }
-  const program = join(folder, `stress-${target}${toolchain.platform === 'win32' ? '.exe' : ''}`);
-  const common = COMMON.filter((flag) => flag !== '-pthread');
-  const ours = [...systemFlags(toolchain), ...sources(), join(ROOT, 'native', 'test', 'stress.cc')];
+  const program = join(folder, `${suite.name}-${target}${toolchain.platform === 'win32' ? '.exe' : ''}`);
   // Whole in one file, so that it needs nothing of the other system's; zig has no glibc for that.
-  const whole = toolchain.isZig && !target.endsWith('-musl') ? [] : ['-static'];
-  const [compiler = '', ...fixed] = toolchain.command;
-  const args = [...fixed, ...common, '-O2', ...ours, '-o', program, ...whole, ...systemLibraries(toolchain)];
-  if (spawnSync(compiler, args, { stdio: 'inherit' }).status !== 0) return false;
-  const [runner, ...rest] = TARGETS[target]?.runner ?? [];
-  const ran =
-    runner === undefined
-      ? spawnSync(program, { stdio: 'inherit' })
-      : spawnSync(runner, [...rest, program], { stdio: 'inherit' });
-  const passed = ran.status === 0;
-  console.log(`${passed ? 'ok  ' : 'FAIL'} stress for ${target}`);
-  return passed;
+  const canBeWhole = !toolchain.isZig || toolchain.platform === 'win32' || target.endsWith('-musl');
+  return runSuite(
+    suite,
+    [...toolchain.command, ...COMMON, ...systemFlags(toolchain)],
+    [...(canBeWhole ? ['-static'] : []), ...systemLibraries(toolchain)],
+    program,
+    TARGETS[target]?.runner,
+  );
 }
 
 mkdirSync(folder, { recursive: true });
-if (flags.target !== undefined) process.exitCode = runElsewhere(flags.target) ? 0 : 1;
-else {
-  const chosen = SUITES.filter((suite) => flags.only === undefined || suite.name === flags.only);
-  process.exitCode = chosen.length > 0 && chosen.every(runSuite) ? 0 : 1;
-}
+const { only, target } = flags;
+const chosen = SUITES.filter(
+  ({ name, everywhere }) => (only === undefined || name === only) && (target === undefined || everywhere),
+);
+const passes = (/** @type {Suite} */ suite) => (target === undefined ? runHere(suite) : runElsewhere(suite, target));
+process.exitCode = chosen.length > 0 && chosen.every(passes) ? 0 : 1;

@@ -292,7 +292,11 @@ uint64_t random_64() {
 }
 
 #ifdef ISTHMUS_FAULT_POINTS
-void end_process(bool) { ::TerminateProcess(::GetCurrentProcess(), 1); }
+void end_process(bool stop_only) {
+  // Of a process that has one thread, as those of the tests have.
+  if (stop_only) ::SuspendThread(::GetCurrentThread());
+  else ::TerminateProcess(::GetCurrentProcess(), 1);
+}
 #endif
 
 }  // namespace isthmus::platform

@@ -2,18 +2,12 @@
 // stall nor see a torn, repeated or missing message.
 #pragma once
 
-#include <csignal>
 #include <map>
-#include <spawn.h>
-#include <sys/prctl.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "../ring/fault.h"
 #include "check.h"
+#include "child.h"
 #include "stalls.h"
-
-extern char** environ;
 
 namespace isthmus::test {
 
@@ -31,14 +25,11 @@ inline RegionOptions region(const std::string& name) {
   return options;
 }
 
-inline pid_t start(const char* scenario, const std::string& name, const std::string& point, int countdown) {
-  std::string count = std::to_string(countdown);
-  const char* args[] = {"/proc/self/exe", "victim", scenario, name.c_str(), point.c_str(), count.c_str(), nullptr};
-  pid_t pid = 0;
-  int rc = posix_spawn(&pid, args[0], nullptr, nullptr, const_cast<char* const*>(args), environ);
-  CHECK(rc == 0, "spawn: %d", rc);
-  return pid;
+inline Child start(const char* scenario, const std::string& name, const std::string& point, int countdown) {
+  return Child({"victim", scenario, name, point, std::to_string(countdown)});
 }
+
+inline void close_bell(Channel& channel) { platform::close_file(channel.bell_fd()); }
 
 // --- what the victims do -------------------------------------------------------------------------
 
@@ -50,7 +41,7 @@ inline void victim_sends(const std::string& name, uint64_t count) {
   CHECK(status == kOk, "the victim's open gave %d", status);
   std::vector<uint8_t> bytes;
   for (uint64_t i = 0; i < count; i++) {
-    fill(bytes, kHeadBytes + mix(i) % (i % 8 == 7 ? 20000 : 900), static_cast<uint64_t>(getpid()), i);
+    fill(bytes, kHeadBytes + mix(i) % (i % 8 == 7 ? 20000 : 900), static_cast<uint64_t>(platform::process_id()), i);
     status = send_wait(channel, bytes.data(), bytes.size(), 12 * kHangNs);
     CHECK(status == kOk, "the victim's send gave %d", status);
   }
@@ -62,7 +53,7 @@ inline void victim_receives(const std::string& name, uint64_t count) {
   handle.role = kReceiver;
   Status status = channel.open(region(name), handle);
   CHECK(status == kOk, "the victim's open gave %d", status);
-  close(channel.bell_fd());
+  close_bell(channel);
   std::vector<uint8_t> bytes;
   for (uint64_t i = 0; i < count; i++) {
     Message message;
@@ -79,9 +70,9 @@ inline void victim_is_corpse(const std::string& name) {
   HandleOptions handle;
   handle.role = kReceiver;
   for (Channel& channel : channels) {
-    if (channel.open(region(name), handle) == kOk) close(channel.bell_fd());
+    if (channel.open(region(name), handle) == kOk) close_bell(channel);
   }
-  raise(SIGKILL);
+  platform::end_process(false);
 }
 
 inline void victim_churns(const std::string& name) {
@@ -91,8 +82,7 @@ inline void victim_churns(const std::string& name) {
   Status status = holder.open(region(name), plain);
   CHECK(status == kOk, "the victim's open gave %d", status);
   // Dead receivers for this victim to find, and to be killed over.
-  pid_t corpse = start("corpse", name, "", 0);
-  waitpid(corpse, nullptr, 0);
+  CHECK(start("corpse", name, "", 0).end() == Fate::killed, "the corpse lives");
   std::vector<uint8_t> bytes;
   for (uint64_t i = 0; i < 20; i++) {
     Channel channel;
@@ -100,7 +90,7 @@ inline void victim_churns(const std::string& name) {
     handle.role = kSender | kReceiver;
     status = channel.open(region(name), handle);
     CHECK(status == kOk, "the victim's open gave %d", status);
-    close(channel.bell_fd());
+    close_bell(channel);
     channel.count(kReceiver);
     channel.wait(Wait::data, 100000);
     Message message;
@@ -111,8 +101,7 @@ inline void victim_churns(const std::string& name) {
 
 /** With a countdown below zero it is stopped at the point, not killed. */
 inline int victim(const char* scenario, const std::string& name, const char* point, int countdown) {
-  // A failed run leaves none of them behind.
-  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  die_with_parent();
   arm_fault(point, countdown < 0 ? -countdown : countdown, countdown < 0);
   if (!strcmp(scenario, "send")) victim_sends(name, 200);
   if (!strcmp(scenario, "receive")) victim_receives(name, 200);
@@ -144,8 +133,8 @@ class Survivors {
     drain();
   }
   ~Survivors() {
-    close(bell_);
-    close(sender_bell_);
+    platform::close_file(bell_);
+    platform::close_file(sender_bell_);
   }
   void drain() {
     for (;;) {

@@ -4,8 +4,6 @@
 //   kill --scripted N    each point in each scenario, at its 1st to Nth passing
 //   kill --random N      N kills at random moments under load
 //   kill --stopped N     stopped in place of killed, in the lock and out of it; then goes on, or is killed
-#include <cerrno>
-#include <csignal>
 #include <thread>
 
 #include "company.h"
@@ -15,18 +13,9 @@ using namespace isthmus::test;
 
 namespace {
 
-bool was_killed(int status) {
-  if (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) return true;
-  CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0, "a victim failed by itself: %x", status);
-  return false;
-}
-
 bool kill_alone(const char* scenario, const std::string& point, int countdown) {
   const std::string name = unique_name("kill");
-  pid_t pid = start(scenario, name, point, countdown);
-  int status;
-  waitpid(pid, &status, 0);
-  bool killed = was_killed(status);
+  const bool killed = start(scenario, name, point, countdown).end() == Fate::killed;
   {
     Survivors survivors(name);
     survivors.prove_alive();
@@ -36,15 +25,20 @@ bool kill_alone(const char* scenario, const std::string& point, int countdown) {
   return killed;
 }
 
+/** What becomes of it while the survivors live on. */
+Fate fate_of(Child& child, Survivors& survivors) {
+  Fate fate;
+  while ((fate = child.look()) == Fate::running) survivors.turn();
+  return fate;
+}
+
 bool kill_in_company(const char* scenario, const std::string& point, int countdown) {
   const std::string name = unique_name("kill");
   bool killed = false;
   {
     Survivors survivors(name);
-    int status;
-    pid_t pid = start(scenario, name, point, countdown);
-    while (waitpid(pid, &status, WNOHANG) == 0) survivors.turn();
-    killed = was_killed(status);
+    Child child = start(scenario, name, point, countdown);
+    killed = fate_of(child, survivors) == Fate::killed;
     survivors.prove_alive();
     CHECK(survivors.peers() == 2, "the dead is still counted");
   }
@@ -73,31 +67,30 @@ int scripted(int depth) {
   return kills;
 }
 
+void end_by_kill(Child& child) {
+  child.kill();
+  CHECK(child.end() == Fate::killed, "it ended by itself");
+}
+
 int randomly(int wanted) {
   const std::string name = unique_name("random");
   int kills = 0;
   uint64_t seen = 0;
   {
     Survivors survivors(name);
-    std::vector<pid_t> pids(4);
-    auto begin = [&](size_t i) { pids[i] = start(i % 2 ? "receive-forever" : "send-forever", name, "", 0); };
-    for (size_t i = 0; i < pids.size(); i++) begin(i);
+    auto begin = [&](size_t i) { return start(i % 2 ? "receive-forever" : "send-forever", name, "", 0); };
+    std::vector<Child> children;
+    for (size_t i = 0; i < 4; i++) children.push_back(begin(i));
     while (kills < wanted) {
       const uint64_t until = platform::now_ns() + 1000000 + platform::random_64() % 12000000;
       while (platform::now_ns() < until) survivors.turn();
-      size_t i = platform::random_64() % pids.size();
-      kill(pids[i], SIGKILL);
-      int status;
-      waitpid(pids[i], &status, 0);
+      const size_t i = platform::random_64() % children.size();
+      end_by_kill(children[i]);
       kills++;
       survivors.prove_alive();
-      begin(i);
+      children[i] = begin(i);
     }
-    for (pid_t pid : pids) {
-      kill(pid, SIGKILL);
-      int status;
-      waitpid(pid, &status, 0);
-    }
+    for (Child& child : children) end_by_kill(child);
     survivors.prove_alive();
     CHECK(survivors.peers() == 2, "the dead are still counted");
     seen = survivors.others();
@@ -107,22 +100,25 @@ int randomly(int wanted) {
   return kills;
 }
 
-bool comes_to_stop(pid_t pid, Survivors& survivors) {
-  int status;
-  while (waitpid(pid, &status, WNOHANG | WUNTRACED) == 0) {
+bool comes_to_stop(Child& child, Survivors& survivors) {
+  Fate fate;
+  while ((fate = child.look()) == Fate::running) {
     survivors.turn();
     survivors.listen();
   }
-  return WIFSTOPPED(status);
+  return fate == Fate::stopped;
 }
+
+/** Ends the stop, in one way or the other. */
+void release(Child& child, bool killed) { killed ? child.kill() : child.go_on(); }
 
 /** A stopped process is alive: it is counted, it keeps its lock, others wait as long as they said and go on after it. */
 void stop_at(const char* scenario, const char* point, int countdown, bool holds_lock, bool killed) {
   const std::string name = unique_name("stop");
   {
     Survivors survivors(name);
-    pid_t pid = start(scenario, name, point, -countdown);
-    CHECK(comes_to_stop(pid, survivors), "the point %s was not passed", point);
+    Child child = start(scenario, name, point, -countdown);
+    CHECK(comes_to_stop(child, survivors), "the point %s was not passed", point);
     // Several of the slices after which the owner of the lock is looked at.
     const Status meanwhile = survivors.try_once(60 * 1000000);
     survivors.drain();
@@ -133,17 +129,18 @@ void stop_at(const char* scenario, const char* point, int countdown, bool holds_
       Status later = kBusy;
       std::thread patient([&] { later = survivors.try_once(60 * kSecond); });
       platform::sleep_ns(20 * 1000000);
-      kill(pid, killed ? SIGKILL : SIGCONT);
+      release(child, killed);
       patient.join();
       // The thread that was stopped in the lock may have filled the ring before the patient one had its turn.
       CHECK(later == kOk || later == kFull, "after the stop, send gave %d", later);
     } else {
       CHECK(meanwhile == kOk || meanwhile == kFull, "stopped at %s outside of the lock: %d", point, meanwhile);
-      kill(pid, killed ? SIGKILL : SIGCONT);
+      release(child, killed);
     }
-    int status;
-    while (waitpid(pid, &status, WNOHANG) == 0) survivors.turn();
-    CHECK(was_killed(status) == killed, "how it ended: %x", status);
+    // One that is being killed may look stopped for a moment yet.
+    Fate fate;
+    while ((fate = fate_of(child, survivors)) == Fate::stopped) survivors.turn();
+    CHECK((fate == Fate::killed) == killed, "it ended otherwise");
     survivors.prove_alive();
     CHECK(survivors.peers() == 2, "the dead is still counted");
   }
@@ -173,8 +170,7 @@ int stopped(int depth) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  // A bell whose listener has just gone; every runtime that the ring lives in ignores the signal too.
-  signal(SIGPIPE, SIG_IGN);
+  ignore_broken_pipes();
   if (argc == 6 && !strcmp(argv[1], "victim")) return victim(argv[2], argv[3], argv[4], atoi(argv[5]));
   CHECK(argc == 3, "usage: kill --scripted N | --random N | --stopped N");
   const int n = atoi(argv[2]);

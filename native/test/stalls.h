@@ -5,6 +5,7 @@
 #include <cstdio>
 
 #include "check.h"
+#include "child.h"
 
 namespace isthmus::test {
 
@@ -29,19 +30,10 @@ class Watcher {
       if (peer.state != kActive || !(peer.role & kReceiver)) continue;
       if (!slowest || peer.cursor < slowest->cursor) slowest = &peer;
     }
-    return slowest && state_of(slowest->pid) == 'R';
+    return slowest && wants_processor(slowest->pid);
   }
 
  private:
-  static char state_of(uint32_t pid) {
-    char path[64], state = '?';
-    snprintf(path, sizeof path, "/proc/%u/stat", pid);
-    if (FILE* file = fopen(path, "r")) {
-      if (fscanf(file, "%*d %*s %c", &state) != 1) state = '?';
-      fclose(file);
-    }
-    return state;
-  }
   platform::Mapping mapping_;
   int fd_ = -1;
 };
