@@ -104,7 +104,7 @@ class Child {
     line.push_back(self);
     for (const std::string& argument : arguments) line.push_back(argument.c_str());
     line.push_back(nullptr);
-    int rc = posix_spawn(&pid_, line[0], nullptr, nullptr, const_cast<char* const*>(line.data()), environ);
+    int rc = posix_spawnp(&pid_, line[0], nullptr, nullptr, const_cast<char* const*>(line.data()), environ);
     CHECK(rc == 0, "spawn: %d", rc);
   }
   /** What it is now. */
