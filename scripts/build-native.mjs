@@ -26,7 +26,7 @@ import { availableParallelism } from 'node:os';
 import { basename, dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { addonLinkFlags, hostToolchain, systemFlags, TARGETS, toolchainFor } from './native-targets.mjs';
+import { addonFlags, addonLinkFlags, hostToolchain, systemFlags, TARGETS, toolchainFor } from './native-targets.mjs';
 
 /** @typedef {import('./native-targets.mjs').Toolchain} Toolchain */
 
@@ -63,7 +63,14 @@ function sourcesFor(/** @type {Toolchain} */ { platform }) {
 }
 
 function compilerFlags(/** @type {Toolchain} */ toolchain, /** @type {string} */ headers) {
-  const common = ['-std=c++17', '-fvisibility=hidden', '-fno-exceptions', '-fno-rtti', ...systemFlags(toolchain)];
+  const common = [
+    '-std=c++17',
+    '-fvisibility=hidden',
+    '-fno-exceptions',
+    '-fno-rtti',
+    ...systemFlags(toolchain),
+    ...addonFlags(toolchain),
+  ];
   const warnings = ['-Wall', '-Wextra', '-Wshadow', '-Wno-unused-parameter'];
   const mode = flags.debug ? ['-O1', '-g', '-DISTHMUS_FAULT_POINTS=1'] : ['-O2', '-DNDEBUG'];
   const ring = RING_PLATFORMS.includes(toolchain.platform) ? [] : ['-DISTHMUS_NO_RING=1'];
@@ -137,7 +144,7 @@ async function build(/** @type {Toolchain} */ toolchain) {
   const require = createRequire(import.meta.url);
   const { include_dir: include } = /** @type {{ include_dir: string }} */ (require('node-api-headers'));
   const compile = [...fixed, ...compilerFlags(toolchain, include)];
-  const link = [...fixed, ...addonLinkFlags(toolchain, objects, !flags.debug)];
+  const link = [...fixed, ...addonLinkFlags(toolchain, !flags.debug)];
   const line = [compiler, ...compile, ...link].join(' ');
   mkdirSync(objects, { recursive: true });
   mkdirSync(dirname(output), { recursive: true });

@@ -2,14 +2,11 @@
 // own, a cross-compiler, or zig, which builds for all. A compiler that is missing is named, never fetched.
 
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
-import { dirname, join } from 'node:path';
 
 /**
  * @typedef {object} Target
  * @property {NodeJS.Platform} platform
- * @property {string | undefined} zig   its name for zig, with the oldest C library that Node 20 runs on
+ * @property {string} zig               its name for zig, with the oldest C library that Node 20 runs on
  * @property {readonly string[]} cross   compilers that build for it and nothing else
  * @property {readonly string[]} runner  what runs its programs on another system
  */
@@ -29,11 +26,16 @@ export const TARGETS = {
   'darwin-arm64': { platform: 'darwin', zig: 'aarch64-macos.11.0-none', cross: [], runner: [] },
   'win32-x64': {
     platform: 'win32',
-    // Its tool for import libraries makes none that are loaded late.
-    zig: undefined,
+    zig: 'x86_64-windows-gnu',
     // The one whose threads are the C++ library's, where both are installed.
     cross: ['x86_64-w64-mingw32-g++-posix', 'x86_64-w64-mingw32-g++'],
     runner: ['wine'],
+  },
+  'win32-arm64': {
+    platform: 'win32',
+    zig: 'aarch64-windows-gnu',
+    cross: ['aarch64-w64-mingw32-g++-posix', 'aarch64-w64-mingw32-g++'],
+    runner: [],
   },
 };
 
@@ -43,7 +45,6 @@ export const TARGETS = {
  * @property {string} target
  * @property {NodeJS.Platform} platform
  * @property {readonly string[]} command
- * @property {readonly string[]} dlltool   makes import libraries; only for Windows
  * @property {boolean} isZig
  */
 
@@ -74,7 +75,7 @@ export function hostTarget() {
 export function hostToolchain() {
   const found = [process.env['CXX'], 'c++', 'g++', 'clang++'].find((name) => name && works([name, '--version']));
   if (!found) return undefined;
-  return { target: hostTarget(), platform: process.platform, command: [found], dlltool: ['dlltool'], isZig: false };
+  return { target: hostTarget(), platform: process.platform, command: [found], isZig: false };
 }
 
 /**
@@ -88,15 +89,14 @@ export function toolchainFor(target) {
   const { platform } = entry;
   for (const name of entry.cross) {
     if (!works([name, '--version'])) continue;
-    return { target, platform, command: [name], dlltool: ['x86_64-w64-mingw32-dlltool'], isZig: false };
+    return { target, platform, command: [name], isZig: false };
   }
-  const zig = entry.zig === undefined ? undefined : findZig();
-  if (!zig || entry.zig === undefined) return undefined;
+  const zig = findZig();
+  if (!zig) return undefined;
   return {
     target,
     platform,
     command: [...zig, 'c++', '-target', entry.zig],
-    dlltool: [...zig, 'dlltool'],
     isZig: true,
   };
 }
@@ -111,24 +111,21 @@ export function systemLibraries(/** @type {Toolchain} */ { platform }) {
   return platform === 'win32' ? ['-lshell32', '-lole32', '-ladvapi32', '-luuid'] : ['-pthread'];
 }
 
+/** What only the addon is compiled with, beside that. On Windows see native/addon/windows-host.cc. */
+export function addonFlags(/** @type {Toolchain} */ { platform }) {
+  return platform === 'win32' ? ['-DNAPI_EXTERN=__declspec(dllimport)'] : [];
+}
+
 /**
- * How an addon is linked, but for its objects. On Windows the functions of Node-API come from an import
- * library that is made here from the lists in node-api-headers.
+ * How an addon is linked, but for its objects.
  * @param {Toolchain} toolchain
- * @param {string} folder for what is made on the way
  * @param {boolean} stripped
  */
-export function addonLinkFlags(toolchain, folder, stripped) {
+export function addonLinkFlags(toolchain, stripped) {
   const strip = stripped ? ['-s'] : [];
   if (toolchain.platform === 'win32') {
-    return [
-      '-shared',
-      '-static',
-      ...strip,
-      makeImportLibrary(toolchain, folder),
-      '-ldelayimp',
-      ...systemLibraries(toolchain),
-    ];
+    // zig leaves nothing of its own outside, and would make an archive of what is told to be static.
+    return ['-shared', ...(toolchain.isZig ? [] : ['-static']), ...strip, ...systemLibraries(toolchain)];
   }
   if (toolchain.platform === 'darwin') {
     // A library bears a name, which would be the path it was built at; a bundle, which zig cannot make, bears none.
@@ -137,27 +134,4 @@ export function addonLinkFlags(toolchain, folder, stripped) {
   }
   const own = toolchain.isZig ? [] : ['-static-libgcc', '-static-libstdc++'];
   return ['-shared', ...own, ...strip, ...systemLibraries(toolchain)];
-}
-
-/**
- * Loaded late, so that the addon also runs in a program that is not called node.exe: see
- * native/addon/windows-host.cc.
- */
-function makeImportLibrary(/** @type {Toolchain} */ { dlltool }, /** @type {string} */ folder) {
-  const headers = dirname(createRequire(import.meta.url).resolve('node-api-headers'));
-  const names = ['js_native_api', 'node_api'].flatMap((name) =>
-    readFileSync(join(headers, 'def', `${name}.def`), 'utf8')
-      .split(/\r?\n/)
-      .filter((line) => /^\w+$/.test(line) && line !== 'EXPORTS'),
-  );
-  mkdirSync(folder, { recursive: true });
-  const list = join(folder, 'node.def');
-  const library = join(folder, 'libnode.a');
-  writeFileSync(list, ['NAME node.exe', 'EXPORTS', ...names, ''].join('\n'));
-  const [program = '', ...args] = dlltool;
-  const made = spawnSync(program, [...args, '-d', list, '-D', 'node.exe', '--output-delaylib', library], {
-    stdio: 'inherit',
-  });
-  if (made.status !== 0) throw new Error(`${dlltool.join(' ')} could not make the import library`);
-  return library;
 }
