@@ -8,7 +8,7 @@ namespace {
 
 // Raised with every change of a function that TypeScript calls; src/native/binding.ts refuses another.
 // src/native/binding.test.ts notices when that was forgotten.
-constexpr int32_t kInterfaceVersion = 5;
+constexpr int32_t kInterfaceVersion = 6;
 
 napi_value init(napi_env env, napi_value exports) {
   using namespace isthmus;

@@ -77,6 +77,7 @@ SHM_FUNCTION(tidy);
 SHM_FUNCTION(peers);
 SHM_FUNCTION(info_of);
 SHM_FUNCTION(list);
+SHM_FUNCTION(path);
 SHM_FUNCTION(clear);
 }  // namespace shm
 #undef SHM_FUNCTION

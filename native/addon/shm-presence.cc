@@ -127,7 +127,9 @@ napi_value info_of(napi_env env, napi_callback_info info) {
   set(env, object, "history", c.history);
   set(env, object, "latest", c.latest);
   set(env, object, "layoutVersion", c.version);
+  set(env, object, "createdAt", static_cast<double>(c.created_ms));
   set(env, object, "inlineLimit", static_cast<double>(channel.inline_limit()));
+  set(env, object, "wholeLimit", static_cast<double>(channel.whole_limit()));
   set(env, object, "position", static_cast<double>(channel.head()));
   set(env, object, "nextSequence", static_cast<double>(channel.next_sequence()));
   return object;
@@ -145,6 +147,15 @@ napi_value list(napi_env env, napi_callback_info info) {
     napi_set_element(env, result, index++, entry);
   }
   return result;
+}
+
+// path(name, group) -> where the file of such a channel lies
+napi_value path(napi_env env, napi_callback_info info) {
+  Arguments<2> args(env, info);
+  const std::string where = region_path(args.text(0), args.boolean(1));
+  napi_value text;
+  napi_create_string_utf8(env, where.data(), where.size(), &text);
+  return text;
 }
 
 napi_value clear(napi_env env, napi_callback_info info) {

@@ -127,6 +127,7 @@ const Function kTable[] = {
     {"peers", shm::peers},
     {"info", shm::info_of},
     {"list", shm::list},
+    {"path", shm::path},
     {"clear", shm::clear},
 #ifdef ISTHMUS_FAULT_POINTS
     {"armFault", arm_fault_point},

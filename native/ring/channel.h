@@ -11,6 +11,7 @@
 namespace isthmus {
 
 struct HandleOptions {
+  /** 0: an onlooker, who takes no slot and whom nobody notices. */
   uint32_t role = kReceiver;
   std::string peer_name;
   bool echo = false;  // receive what this very handle sent
@@ -70,6 +71,8 @@ class Channel {
   Status commit_loan(uint64_t bytes);
   void drop_loan() { loan_bytes_ = 0; }
   uint64_t inline_limit() const { return inline_limit_; }
+  /** The largest message that can be sent whole or not at all. */
+  uint64_t whole_limit() const { return latest_ ? inline_limit_ : whole_limit_; }
   uint64_t sent() const { return sent_; }
 
   // receive.cc
@@ -190,7 +193,7 @@ class Channel {
   };
 
   RegionFile file_;
-  uint64_t mask_ = 0, capacity_ = 0, inline_limit_ = 0, chunk_limit_ = 0;
+  uint64_t mask_ = 0, capacity_ = 0, inline_limit_ = 0, chunk_limit_ = 0, whole_limit_ = 0;
   uint32_t slot_ = 0, generation_ = 0, role_ = 0;
   bool claimed_ = false, produces_ = false, echo_ = false, drops_ = false, joined_ = false, latest_ = false, heir_ = false;
   bool keeps_tail_ = false;

@@ -1,6 +1,8 @@
 // Sleeping and waking. A gate's flags say whether anybody sleeps; whoever makes something happen looks at
 // them after a full fence, and the sleeper looks again after having set them: one of the two sees the other.
 // A waker may be killed between clearing the flags and waking, so no sleep is without a bound.
+#include <cerrno>
+
 #include "channel.h"
 #include "fault.h"
 
@@ -176,6 +178,7 @@ void Channel::ring(uint32_t slot) {
 }
 
 Status Channel::bell_fd() {
+  if (!claimed_) return -EBADF;
   if (bell_ >= 0) {
     platform::close_file(bell_);
     bell_ = -1;

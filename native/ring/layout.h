@@ -134,6 +134,9 @@ struct ChunkHeader {
   uint64_t reserved;
 };
 
+/** What a chunk takes in the ring beyond what it carries, at most. */
+constexpr uint64_t kChunkCost = 64;
+
 static_assert(sizeof(Constants) == 128 && sizeof(Heads) == 128 && sizeof(Peer) == 128, "the layout is fixed");
 static_assert(sizeof(Gate) == 256 && sizeof(RecordHeader) == 16 && sizeof(ChunkHeader) == 32, "the layout is fixed");
 static_assert(std::atomic<uint64_t>::is_always_lock_free, "shared memory needs atomics without locks");

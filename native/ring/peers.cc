@@ -2,7 +2,6 @@
 // holder dies, so nothing is ever decided by a process id. A slot is taken from somebody only after his
 // byte lock has been won.
 #include <cerrno>
-#include <chrono>
 #include <cstdlib>
 #include <cstring>
 
@@ -15,11 +14,6 @@ namespace {
 
 constexpr uint32_t kFewSlots = 16;
 constexpr uint64_t kJoinLockNs = 5ull * 1000000000;
-
-uint64_t wall_ms() {
-  const auto since = std::chrono::system_clock::now().time_since_epoch();
-  return static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(since).count());
-}
 
 void store_name(Peer& peer, const std::string& name) {
   char bytes[kPeerNameBytes] = {};
@@ -52,11 +46,16 @@ Status Channel::open(const RegionOptions& region_options, const HandleOptions& o
   inline_limit_ = capacity_ / 4 - sizeof(RecordHeader);
   const uint64_t chunk = capacity_ / 4 < kMaxChunkBytes ? capacity_ / 4 : kMaxChunkBytes;
   chunk_limit_ = chunk - sizeof(RecordHeader) - sizeof(ChunkHeader);
+  // Each chunk costs up to 64 bytes more than it carries, and the end of the ring up to a chunk.
+  const uint64_t room = capacity_ - 2 * chunk_limit_;
+  const uint64_t rest = room % (chunk_limit_ + kChunkCost);
+  whole_limit_ = room / (chunk_limit_ + kChunkCost) * chunk_limit_ + (rest > kChunkCost ? rest - kChunkCost : 0);
   drops_ = constants().policy != kBlock;
   latest_ = constants().latest != 0;
   keeps_tail_ = drops_ || constants().history > 0;
   echo_ = options.echo;
   role_ = options.role;
+  if (role_ == 0) return kOk;
   if ((role_ & kSender) && constants().type == kRoute) {
     status = platform::lock_byte(file_.fd(), kProducerByte, platform::LockKind::exclusive);
     if (status == -EAGAIN) status = kProducerHeld;
@@ -173,9 +172,21 @@ Status Channel::rejoin() {
   return join(false);
 }
 
+/** Without the lock: whoever sends meanwhile may write over the commit that was in force. */
 uint64_t Channel::next_sequence() const {
-  const Commit* commit = commit_in_force();
-  return commit ? commit->next_sequence.load(std::memory_order_relaxed) : 0;
+  const Heads& heads = region()->heads;
+  uint64_t sequence = 0;
+  for (int turn = 0; turn < 100; turn++) {
+    const uint64_t head = heads.head.load(std::memory_order_acquire);
+    for (const Commit& commit : heads.commit) {
+      if (commit.position.load(std::memory_order_relaxed) != head) continue;
+      sequence = commit.next_sequence.load(std::memory_order_relaxed);
+      // Pairs with the fence of publish.
+      std::atomic_thread_fence(std::memory_order_acquire);
+      if (heads.head.load(std::memory_order_relaxed) == head) return sequence;
+    }
+  }
+  return sequence;
 }
 
 bool Channel::evict_if_dead(uint32_t slot) {

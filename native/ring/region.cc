@@ -1,6 +1,7 @@
 #include "region.h"
 
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 #include <new>
 
@@ -53,6 +54,11 @@ bool remove_if_abandoned(int fd, const std::string& path) {
 
 }  // namespace
 
+uint64_t wall_ms() {
+  const auto since = std::chrono::system_clock::now().time_since_epoch();
+  return static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(since).count());
+}
+
 std::string region_path(const std::string& name, bool group) {
   return platform::region_folder() + "/" + (group ? group_prefix() : private_prefix()) + name;
 }
@@ -87,6 +93,7 @@ Status RegionFile::create(const RegionOptions& options, int& fd) {
     c.latest = options.latest ? 1 : 0;
     c.mode = mode;
     c.nonce = platform::random_64();
+    c.created_ms = wall_ms();
     FAULT("create.initialised");
     // Present before it can be seen, so that nobody takes it for abandoned.
     status = platform::lock_byte(fd, kPresenceByte, LockKind::shared);

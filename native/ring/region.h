@@ -55,6 +55,8 @@ class RegionFile {
   bool leak_ = false;
 };
 
+/** For people; nothing is decided by it. */
+uint64_t wall_ms();
 std::string region_path(const std::string& name, bool group);
 /** Removes regions and bells that nobody is present in; gives how many files. */
 int sweep();

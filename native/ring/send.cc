@@ -215,8 +215,8 @@ Status Channel::send_chunks(Outgoing& out, bool whole) {
   if (whole && !out.begun) {
     // All of it or nothing: room for every chunk, with what the end of the ring may cost.
     const uint64_t chunks = (left + chunk_limit_ - 1) / chunk_limit_;
-    const uint64_t need = left + chunks * 64 + 2 * chunk_limit_;
-    if (need > capacity_) return kTooLarge;
+    const uint64_t need = left + chunks * kChunkCost + 2 * chunk_limit_;
+    if (left > whole_limit_) return kTooLarge;
     if (constants().policy != kDropOldest && position + need > capacity_) {
       if (!all_have_read(position + need - capacity_)) return kFull;
     }

@@ -29,6 +29,7 @@ export const ERROR_CODES = {
   USAGE_INSECURE: { kind: 'plain', retry: false, meaning: 'listening beyond localhost without authentication, and `insecure` is not set' },
   USAGE_WRONG_MODE: { kind: 'channel', retry: false, meaning: 'a shared-memory handle was used to send or to receive without having been opened for it' },
   USAGE_CHANNEL_MISMATCH: { kind: 'channel', retry: false, meaning: 'the shared-memory channel of this name is of another type, policy or layout version' },
+  USAGE_NO_CHANNEL: { kind: 'channel', retry: true, meaning: 'nobody is in the shared-memory channel of this name, and `mustExist` says not to make one' },
   USAGE_RELEASED: { kind: 'plain', retry: false, meaning: 'a view or loan of shared memory was used after its release' },
   USAGE_UNSERIALIZABLE: { kind: 'serialization', retry: false, meaning: 'the payload cannot be encoded with the content type asked for' },
   USAGE_INVALID_PAYLOAD: { kind: 'serialization', retry: false, meaning: 'the payload does not fit the schema of the channel' },

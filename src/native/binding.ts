@@ -18,7 +18,7 @@ export interface NativeBinding {
 }
 
 /** Raised together with `kInterfaceVersion` of native/addon/registration.cc, with every change of the interfaces. */
-export const INTERFACE_VERSION = 5;
+export const INTERFACE_VERSION = 6;
 
 let loaded: NativeBinding | undefined;
 
@@ -62,6 +62,11 @@ export function load(candidates: readonly string[]): NativeBinding {
       );
     }
     return found;
+  }
+  const named = process.env['ISTHMUS_ADDON'];
+  if (named !== undefined && candidates[0] === named) {
+    const message = `the native addon that ISTHMUS_ADDON names, ${named}, is not there`;
+    throw ipcError('SYSTEM_NO_ADDON', message, { details: { path: named } });
   }
   throw ipcError(
     'SYSTEM_NO_ADDON',

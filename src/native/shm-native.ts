@@ -28,7 +28,9 @@ export interface ShmInfo {
   readonly history: number;
   readonly latest: number;
   readonly layoutVersion: number;
+  readonly createdAt: number;
   readonly inlineLimit: number;
+  readonly wholeLimit: number;
   readonly position: number;
   readonly nextSequence: number;
 }
@@ -85,6 +87,8 @@ export interface ShmNative {
   peers(handle: ShmHandle): ShmPeer[];
   info(handle: ShmHandle): ShmInfo | number;
   list(): { name: string; group: number }[];
+  /** Where the file of such a channel lies, whether there is one or not. */
+  path(name: string, group: boolean): string;
   clear(name: string, group: boolean): number;
   /** Only in builds for tests. */
   armFault?(point: string, countdown: number, stopOnly: boolean): void;

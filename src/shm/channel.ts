@@ -10,6 +10,7 @@ import {
   type ChannelType,
   ConnMode,
   encodeName,
+  MAX_MESSAGE_BYTES,
   resolveOptions,
   type ResolvedOptions,
   type ShmChannelOptions,
@@ -40,7 +41,6 @@ export interface ShmChannelEvents {
   death: [peer: Peer];
 }
 
-const MAX_MESSAGE_BYTES = 2 ** 30;
 const PRESENCE_EVENTS = new Set<unknown>(['join', 'leave', 'death']);
 
 /**

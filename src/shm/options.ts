@@ -82,6 +82,9 @@ const KNOWN: readonly (keyof ShmChannelOptions)[] = [
   'mustExist',
 ];
 
+/** Of one message, over every channel that is not a latest one. */
+export const MAX_MESSAGE_BYTES = 2 ** 30;
+
 export const POLICIES: readonly SlowPolicy[] = ['block', 'drop-oldest', 'evict-after'];
 
 export function resolveOptions(options: ShmChannelOptions): ResolvedOptions {

@@ -232,6 +232,25 @@ test('inspect and list show what is there, and leave nothing behind', async (t) 
   sender.close();
 });
 
+test('inspect is noticed by nobody: it takes no slot, and looks into a full channel too', (t) => {
+  const name = unique();
+  const before = Date.now();
+  const first = open(t, name, ConnMode.SENDER);
+  const made = inspect(name)?.createdAt.getTime();
+  assert.ok(made !== undefined && made >= before && made <= Date.now(), String(made));
+  for (let i = 0; i < 3; i++) inspect(name);
+  open(t, name, ConnMode.RECEIVER);
+  // Whoever takes a slot raises its generation.
+  assert.deepEqual(
+    first.peers().map(({ id }) => id),
+    ['0.1', '1.1'],
+  );
+  const others = Array.from({ length: 1022 }, () => open(t, name, ConnMode.RECEIVER));
+  assert.throws(() => new IPCChannel(ChannelType.CHANNEL, name), { code: 'LIMIT_PEERS' });
+  assert.equal(inspect(name)?.peers.length, 1024);
+  for (const other of others) other.close();
+});
+
 test('clearChannelStorage removes the file; those inside go on, newcomers begin anew', (t) => {
   const name = unique();
   assert.equal(clearChannelStorage(name), false);

@@ -3,9 +3,9 @@
 
 import { loadBinding } from '../native/binding.ts';
 import type { ShmHandle, ShmInfo, ShmNative } from '../native/shm-native.ts';
-import { ipcError } from '../base/errors.ts';
-import { type ChannelType, POLICIES, type ResolvedOptions } from './options.ts';
-import { type Activity, closedError, errorOfStatus, type ShmError, STATUS } from './status.ts';
+import { type ChannelType, MAX_MESSAGE_BYTES, POLICIES, type ResolvedOptions } from './options.ts';
+import { refusal } from './refusal.ts';
+import { type Activity, checked, closedError, errorOfStatus, type ShmError, shmError, STATUS } from './status.ts';
 
 /** What one can wait for; native/addon/shm.cc counts them the same. */
 export const WAIT = { data: 0, space: 1, presence: 2 } as const;
@@ -19,17 +19,51 @@ const FLAG = { latest: 1, group: 2, anyPolicy: 4, mustExist: 8, anyType: 16, ech
 
 const SEND = { whole: 1, resume: 2 } as const;
 
+/** The role of whoever only looks: he takes no slot. */
+export const ONLOOKER = 0;
+
 let functions: ShmNative | undefined;
 
 /** The functions of the addon, or `SYSTEM_NO_ADDON` where it or its platform layer is missing. */
 export function shmNative(): ShmNative {
-  const { shm } = loadBinding();
+  const { shm } = checked('open', loadBinding);
   // The engine keeps an object with so many properties as a hash table, unless it is a prototype: every call would
   // look its function up.
   if (shm) return (functions ??= Object.create(shm) as ShmNative);
-  throw ipcError('SYSTEM_NO_ADDON', `shared-memory channels are not there for ${process.platform}`, {
-    details: { platform: process.platform },
+  throw shmError('open', 'SYSTEM_NO_ADDON', `shared-memory channels are not there for ${process.platform}`, {
+    platform: process.platform,
   });
+}
+
+/** A handle, or the status that says why there is none. Without a type: of whatever type. */
+function open(
+  native: ShmNative,
+  block: Float64Array,
+  encoded: string,
+  type: ChannelType | undefined,
+  role: number,
+  options: ResolvedOptions,
+): ShmHandle | number {
+  const flags =
+    (options.latest ? FLAG.latest : 0) |
+    (options.group ? FLAG.group : 0) |
+    (options.anyPolicy ? FLAG.anyPolicy : 0) |
+    (options.mustExist ? FLAG.mustExist : 0) |
+    (type === undefined ? FLAG.anyType : 0) |
+    (options.echo ? FLAG.echo : 0);
+  const policy = POLICIES.indexOf(options.policy);
+  const { capacityBytes, evictAfterMs, history, peerName } = options;
+  return native.open(block, encoded, type ?? 0, role, policy, capacityBytes, evictAfterMs, history, flags, peerName);
+}
+
+/** How the channel of this name is made, whatever its type and policy; undefined when this version cannot tell. */
+function lookAt(native: ShmNative, encoded: string, options: ResolvedOptions): ShmInfo | undefined {
+  const any = { ...options, anyPolicy: true, mustExist: true };
+  const handle = open(native, new Float64Array(BLOCK_PLACES), encoded, undefined, ONLOOKER, any);
+  if (typeof handle === 'number') return undefined;
+  const info = native.info(handle);
+  native.close(handle);
+  return typeof info === 'number' ? undefined : info;
 }
 
 export class Ring {
@@ -43,26 +77,12 @@ export class Ring {
   constructor(name: string, encoded: string, type: ChannelType | undefined, role: number, options: ResolvedOptions) {
     this.name = name;
     this.#native = shmNative();
-    const flags =
-      (options.latest ? FLAG.latest : 0) |
-      (options.group ? FLAG.group : 0) |
-      (options.anyPolicy ? FLAG.anyPolicy : 0) |
-      (options.mustExist ? FLAG.mustExist : 0) |
-      (type === undefined ? FLAG.anyType : 0) |
-      (options.echo ? FLAG.echo : 0);
-    const opened = this.#native.open(
-      this.#block,
-      encoded,
-      type ?? 0,
-      role,
-      POLICIES.indexOf(options.policy),
-      options.capacityBytes,
-      options.evictAfterMs,
-      options.history,
-      flags,
-      options.peerName,
-    );
-    if (typeof opened === 'number') throw errorOfStatus('open', opened, name);
+    const opened = open(this.#native, this.#block, encoded, type, role, options);
+    if (typeof opened === 'number') {
+      const { group } = options;
+      const look = (): ShmInfo | undefined => lookAt(this.#native, encoded, options);
+      throw refusal(opened, { name, type, options, path: this.#native.path(encoded, group), look });
+    }
     this.#handle = opened;
     const info = this.#native.info(opened);
     if (typeof info === 'number') throw errorOfStatus('open', info, name);
@@ -105,7 +125,15 @@ export class Ring {
   }
 
   send(bytes: Uint8Array, whole: boolean, resume: boolean): number {
-    return this.#native.send(this.#handle, bytes, (whole ? SEND.whole : 0) | (resume ? SEND.resume : 0));
+    const status = this.#native.send(this.#handle, bytes, (whole ? SEND.whole : 0) | (resume ? SEND.resume : 0));
+    if (status === STATUS.tooLarge) throw this.#tooLarge(bytes.length, whole);
+    return status;
+  }
+  #tooLarge(bytes: number, whole: boolean): ShmError {
+    const { latest, inlineLimit, wholeLimit } = this.info;
+    const maxBytes = latest === 1 ? inlineLimit : whole ? wholeLimit : MAX_MESSAGE_BYTES;
+    const message = `channel '${this.name}': a message of ${bytes} bytes, where at most ${maxBytes} can be sent this way`;
+    return shmError('send', 'LIMIT_MESSAGE_BYTES', message, { channel: this.name, bytes, maxBytes });
   }
   sendBatch(slab: Uint8Array, bytes: number): number {
     return this.#native.sendBatch(this.#handle, slab, bytes);

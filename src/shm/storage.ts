@@ -1,6 +1,7 @@
 // Channels as a whole: which there are, what is in them, removing them; and one message without a handle.
 
 import { constants } from 'node:os';
+import { IPCError } from '../base/errors.ts';
 import type { Sendable } from './arguments.ts';
 import { IPCChannel } from './channel.ts';
 import {
@@ -14,7 +15,7 @@ import {
   type SlowPolicy,
 } from './options.ts';
 import { type Peer, toPeer } from './presence.ts';
-import { Ring, shmNative } from './ring.ts';
+import { ONLOOKER, Ring, shmNative } from './ring.ts';
 import { checked, errorOfStatus } from './status.ts';
 
 /** One channel of `list`. */
@@ -45,6 +46,8 @@ export interface ChannelReport {
   readonly fileBytes: number;
   /** Version of the layout in memory; handles of another are refused. */
   readonly layoutVersion: number;
+  /** When it was made. */
+  readonly createdAt: Date;
   /** How many messages were sent since the channel was made. */
   readonly messages: number;
   /** How many bytes went through the ring, headers included. */
@@ -62,13 +65,13 @@ export function list(): ChannelEntry[] {
 
 const fileNameOf = (name: string): string => checked('open', () => encodeName(name));
 
-/** Looks into a channel without taking part in its traffic; undefined when there is none of this name. */
+/** Looks into a channel without being in it: nobody notices, and it may be full. Undefined when there is none of this name. */
 export function inspect(name: string, options: { readonly group?: boolean } = {}): ChannelReport | undefined {
   let ring: Ring;
   try {
-    ring = new Ring(name, fileNameOf(name), undefined, 0, resolveOptions({ ...options, mustExist: true }));
+    ring = new Ring(name, fileNameOf(name), undefined, ONLOOKER, resolveOptions({ ...options, mustExist: true }));
   } catch (error) {
-    if (isMissing(error)) return undefined;
+    if (error instanceof IPCError && error.code === 'USAGE_NO_CHANNEL') return undefined;
     throw error;
   }
   try {
@@ -83,24 +86,14 @@ export function inspect(name: string, options: { readonly group?: boolean } = {}
       capacityBytes: info.capacity,
       fileBytes: info.fileBytes,
       layoutVersion: info.layoutVersion,
+      createdAt: new Date(info.createdAt),
       messages: info.nextSequence,
       ringBytes: info.position,
-      peers: ring
-        .peers()
-        .filter((peer) => peer.slot !== info.slot)
-        .map(toPeer),
+      peers: ring.peers().map(toPeer),
     };
   } finally {
     ring.close();
   }
-}
-
-function isMissing(error: unknown): boolean {
-  if (!(error instanceof Error) || !('details' in error)) return false;
-  const { details } = error;
-  return (
-    typeof details === 'object' && details !== null && 'status' in details && details.status === -constants.errno.ENOENT
-  );
 }
 
 /**
