@@ -49,7 +49,7 @@ export interface ShmChannelOptions {
   readonly echo?: boolean;
   /** What others see of this handle, at most 40 bytes. Default empty. */
   readonly peerName?: string;
-  /** Open only what exists already. Default false. */
+  /** Open only what somebody is in already; else it is `USAGE_NO_CHANNEL`. Default false. */
   readonly mustExist?: boolean;
 }
 
@@ -187,7 +187,7 @@ export function decodeName(encoded: string): string {
 export interface ShmWaitOptions {
   /** How long to wait at most, in ms. Default: without limit. 0: one attempt. */
   readonly timeoutMs?: number;
-  /** Ends the wait with `TIME_CANCELLED`. */
+  /** Ends the wait with `TIME_CANCELLED`; with `TIME_OUT` when it is one of `AbortSignal.timeout`. */
   readonly signal?: AbortSignal;
 }
 

@@ -31,5 +31,9 @@ test('without the addon a channel says so when it is opened, and all else works'
     env,
     encoding: 'utf8',
   });
-  assert.deepEqual(JSON.parse(stdout || '[]'), ['SYSTEM_NO_ADDON', -2, true, 'SYSTEM_NO_ADDON', -2, true, 'number'], stderr);
+  assert.deepEqual(
+    JSON.parse(stdout || '[]'),
+    ['SYSTEM_NO_ADDON', -2, true, 'SYSTEM_NO_ADDON', -2, true, 'number'],
+    stderr,
+  );
 });
