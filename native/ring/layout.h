@@ -139,6 +139,14 @@ constexpr uint64_t kChunkCost = 64;
 
 static_assert(sizeof(Constants) == 128 && sizeof(Heads) == 128 && sizeof(Peer) == 128, "the layout is fixed");
 static_assert(sizeof(Gate) == 256 && sizeof(RecordHeader) == 16 && sizeof(ChunkHeader) == 32, "the layout is fixed");
+static_assert(offsetof(Constants, mode) == 60 && offsetof(Constants, created_ms) == 72, "the layout is fixed");
+static_assert(offsetof(Region, heads) == 128 && offsetof(Heads, commit) == 24, "the layout is fixed");
+static_assert(offsetof(Region, lock) == 256 && offsetof(Region, registry) == 384, "the layout is fixed");
+static_assert(offsetof(Region, data) == 512 && offsetof(Region, space) == 768, "the layout is fixed");
+static_assert(offsetof(Gate, sequence) == 4 && offsetof(Gate, armed) == 128, "the layout is fixed");
+static_assert(offsetof(Region, presence) == 1024 && offsetof(Region, peers) == 1280, "the layout is fixed");
+static_assert(offsetof(Peer, left) == 32 && offsetof(Peer, name) == 40, "the layout is fixed");
+static_assert(sizeof(Region) == 132352 && kDataOffset == 135168, "the layout is fixed");
 static_assert(std::atomic<uint64_t>::is_always_lock_free, "shared memory needs atomics without locks");
 
 constexpr uint64_t kRecordAlign = 16;

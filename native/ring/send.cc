@@ -69,7 +69,8 @@ Status Channel::advance_tail(uint64_t limit) {
     if (tail >= head || read_header(tail, head, header, size) != kOk) return kCorrupt;
     tail += size;
   }
-  heads.tail.store(tail, std::memory_order_relaxed);
+  // release: pairs with the acquire of resynchronise, which then sees `head` beyond it.
+  heads.tail.store(tail, std::memory_order_release);
   FAULT("drop.tail");
   // Pairs with the acquire fence before `overrun`: who reads what overwrites also sees the new tail.
   std::atomic_thread_fence(std::memory_order_release);
