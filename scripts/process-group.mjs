@@ -29,16 +29,19 @@ export function processesOf(group) {
 }
 
 /**
- * Runs a program with the terminal of this one and gives its exit code: 1 when it took longer than `timeoutMs`,
- * and also when it left processes behind. Those are named, and ended.
+ * Runs a program and gives its exit code: 1 when it took longer than `timeoutMs`, and also when it left processes
+ * behind. Those are named, and ended. It has the terminal of this one, or writes into the file `output`: a pipe
+ * would be open for as long as anybody holds it.
  * @param {string} command
  * @param {readonly string[]} args
- * @param {{ cwd: string, timeoutMs: number, say?: (text: string) => void }} options
+ * @param {{ cwd: string, timeoutMs: number, say?: (text: string) => void, output?: number }} options
  * @returns {Promise<number>}
  */
-export async function runGroup(command, args, { cwd, timeoutMs, say = console.error }) {
+export async function runGroup(command, args, { cwd, timeoutMs, say = console.error, output }) {
   const detached = process.platform !== 'win32';
-  const child = spawn(command, args, { cwd, stdio: 'inherit', detached });
+  /** @type {import('node:child_process').StdioOptions} */
+  const stdio = output === undefined ? 'inherit' : ['ignore', output, output];
+  const child = spawn(command, args, { cwd, stdio, detached });
   const group = child.pid ?? 0;
   const end = (/** @type {NodeJS.Signals} */ signal) => {
     try {

@@ -16,7 +16,7 @@ const MAX_PARALLEL_FILES = 2;
  */
 export const FILE_TIMEOUT_MS = 8 * 60_000;
 /** A file that was ended at its limit may leave a child which holds the runner's output open: for ever, without this. */
-const RUN_TIMEOUT_MS = 25 * 60_000;
+export const RUN_TIMEOUT_MS = 25 * 60_000;
 
 /** The compiled test files whose path below build/ holds one of the patterns; all of them without a pattern. */
 export function selectTests(/** @type {readonly string[]} */ patterns) {

@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Pipe } from '../../src/pipe/index.ts';
-import { pipeFolder } from '../integration/pipe-folder.ts';
+import { type PipeFolder, pipeFolder } from '../integration/pipe-folder.ts';
 import { withoutFifos as skip } from '../integration/pipe-listening.ts';
 import { PipeProcess } from '../integration/pipe-process.ts';
 import { randomOf } from './random.ts';
@@ -22,15 +22,15 @@ const LONG_BYTES = 150_000;
 /** One of the eight: started again after each kill, until everything of its own is acknowledged. */
 class Sender {
   readonly acknowledged = new Set<string>();
-  readonly #directory: string;
+  readonly #place: PipeFolder;
   readonly #random: () => number;
   readonly #messages: ReadonlyMap<string, string>;
   #killsLeft = KILLS_EACH;
   #process: PipeProcess | undefined;
   #killAfter = 0;
 
-  constructor(who: number, directory: string, random: () => number) {
-    this.#directory = directory;
+  constructor(who: number, place: PipeFolder, random: () => number) {
+    this.#place = place;
     this.#random = random;
     const ids = Array.from({ length: MESSAGES_EACH }, (_, n) => `${who}-${n}`);
     this.#messages = new Map(ids.map((id, n) => [id, n % LONG_EVERY === 0 ? `${id}|+` : `${id}|`]));
@@ -40,10 +40,11 @@ class Sender {
     while (this.acknowledged.size < MESSAGES_EACH) {
       this.#killAfter = this.#killsLeft > 0 ? 1 + Math.floor(this.#random() * 80) : Number.POSITIVE_INFINITY;
       this.#process = new PipeProcess(
+        this.#place.defer,
         {
           role: 'send',
           name: 'p',
-          directory: this.#directory,
+          directory: this.#place.folder,
           messages: [...this.#messages].filter(([id]) => !this.acknowledged.has(id)).map(([, message]) => message),
           longBytes: LONG_BYTES,
           width: 1 + Math.floor(this.#random() * 4),
@@ -72,10 +73,11 @@ class Sender {
 for (let round = 0; round < RUNS; round++) {
   const seed = SEED + round;
   test(`senders killed at random: acknowledged is processed exactly once (seed ${seed})`, { skip }, async (t) => {
-    const { folder, defer } = pipeFolder(t);
+    const place = pipeFolder(t);
+    const { folder, defer } = place;
     const random = randomOf(seed);
     const processed = new Map<string, number>();
-    const senders = Array.from({ length: SENDERS }, (_, who) => new Sender(who, folder, random));
+    const senders = Array.from({ length: SENDERS }, (_, who) => new Sender(who, place, random));
     const pipe = new Pipe(
       'p',
       async (text) => {

@@ -96,8 +96,8 @@ test('the exception of a callback reaches its sender; after the last message eve
 test('when the listener is killed in the middle of a message, its sender is told that nobody knows', {
   skip,
 }, async (t) => {
-  const { folder } = addresses(t);
-  const listener = new PipeProcess({ role: 'listen', name: 'p', directory: folder, sockets: true, hangOn: 'x' });
+  const { folder, defer } = addresses(t);
+  const listener = new PipeProcess(defer, { role: 'listen', name: 'p', directory: folder, sockets: true, hangOn: 'x' });
   await listener.until((event) => event.ready === true);
   const lost = assert.rejects(send('p', 'x', { maxAttempts: 0 }), { code: 'NETWORK_LOST' });
   await listener.until((event) => event.message === 'x');
@@ -123,7 +123,13 @@ test('a sender that is killed does not hold up the others', { skip }, async (t) 
   });
   await pipe.listen();
   defer(() => pipe.close());
-  const killed = new PipeProcess({ role: 'send', name: 'p', directory: folder, sockets: true, messages: ['a|'] });
+  const killed = new PipeProcess(defer, {
+    role: 'send',
+    name: 'p',
+    directory: folder,
+    sockets: true,
+    messages: ['a|'],
+  });
   await begun.opened;
   await killed.kill();
   hold.open();

@@ -97,8 +97,10 @@ test('an interrupted listener takes its files away and exits with 130, without a
   assert.match(stderr, /^Listens on [^\n]+\n$/);
 });
 
+/** A shell's condition: its parent, the listener that runs the command, is there. A command never outlives it. */
+const HAS_LISTENER = 'kill -0 $PPID';
 /** Tells which process it is, and goes on until a signal ends it. */
-const ENDLESS = 'echo $$; exec sleep 60';
+const ENDLESS = `echo $$; while ${HAS_LISTENER}; do sleep 0.05; done`;
 
 test('an interrupted listener refuses what waits, answers what is being processed, and exits with 130', {
   skip,
@@ -127,7 +129,7 @@ test('a listener that is interrupted during its last message finishes it and exi
     '-n',
     '1',
     '--exec',
-    `echo begun; until [ -e '${go}' ]; do sleep 0.01; done`,
+    `echo begun; while [ ! -e '${go}' ] && ${HAS_LISTENER}; do sleep 0.01; done`,
   ]);
   const sent = send('p', 'last', { directory: folder });
   await listener.says('stdout', /begun\n/);

@@ -67,7 +67,7 @@ test('a listener that ends before it has begun leaves nothing', { skip }, async 
 
 test('a sender that ends while it waits at the door leaves nothing', { skip }, async (t) => {
   const { folder, defer } = pipeFolder(t);
-  const listener = new PipeProcess({ role: 'listen', name: 'p', directory: folder });
+  const listener = new PipeProcess(defer, { role: 'listen', name: 'p', directory: folder });
   defer(async () => {
     await listener.kill();
     for (const file of FILES) unlinkSync(join(folder, file));

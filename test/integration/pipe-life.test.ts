@@ -221,9 +221,9 @@ test('a lane that is kept does not lead to the listener before: the next send me
 });
 
 test('a lane that is kept does not lead to a listener that was killed', { skip }, async (t) => {
-  const { folder } = pipeFolder(t);
+  const { folder, defer } = pipeFolder(t);
   for (let life = 0; life < 2; life++) {
-    const listener = new PipeProcess({ role: 'listen', name: 'p', directory: folder });
+    const listener = new PipeProcess(defer, { role: 'listen', name: 'p', directory: folder });
     await listener.until((event) => event.ready === true);
     assert.equal(await send('p', 'there', { directory: folder }), true);
     listener.killNow();
@@ -235,8 +235,8 @@ test('a lane that is kept does not lead to a listener that was killed', { skip }
 });
 
 test('a listener that was killed leaves nothing that the next one cannot take over', { skip }, async (t) => {
-  const { folder } = pipeFolder(t);
-  const killed = new PipeProcess({ role: 'listen', name: 'p', directory: folder });
+  const { folder, defer } = pipeFolder(t);
+  const killed = new PipeProcess(defer, { role: 'listen', name: 'p', directory: folder });
   await killed.until((event) => event.ready === true);
   await send('p', 'one', { directory: folder });
   await killed.kill();
@@ -252,8 +252,8 @@ test('a listener that was killed leaves nothing that the next one cannot take ov
 test('many who wait where a killed listener left its files do not keep the next listener out, nor each other', {
   skip,
 }, async (t) => {
-  const { folder } = pipeFolder(t);
-  const killed = new PipeProcess({ role: 'listen', name: 'p', directory: folder });
+  const { folder, defer } = pipeFolder(t);
+  const killed = new PipeProcess(defer, { role: 'listen', name: 'p', directory: folder });
   await killed.until((event) => event.ready === true);
   await killed.kill();
   const senders = Array.from({ length: 8 }, () => new PipeSender('p', { directory: folder, maxAttempts: 0 }));
@@ -271,8 +271,8 @@ test('many who wait where a killed listener left its files do not keep the next 
 test('when the listener is killed in the middle of a message, its sender is told that nobody knows', {
   skip,
 }, async (t) => {
-  const { folder } = pipeFolder(t);
-  const killed = new PipeProcess({ role: 'listen', name: 'p', directory: folder, hangOn: 'x' });
+  const { folder, defer } = pipeFolder(t);
+  const killed = new PipeProcess(defer, { role: 'listen', name: 'p', directory: folder, hangOn: 'x' });
   await killed.until((event) => event.ready === true);
   const sent = send('p', 'x', { directory: folder, maxAttempts: 0 });
   const lost = assert.rejects(sent, { code: 'NETWORK_LOST' });
@@ -285,8 +285,8 @@ test('when the listener is killed in the middle of a message, its sender is told
 });
 
 test('a sender that is killed half-way through a message does not hold up the others', { skip }, async (t) => {
-  const { pipe, got, folder } = await listening(t);
-  const half = new PipeProcess({ role: 'send', name: 'p', directory: folder, messages: ['a', 'b'] });
+  const { pipe, got, folder, defer } = await listening(t);
+  const half = new PipeProcess(defer, { role: 'send', name: 'p', directory: folder, messages: ['a', 'b'] });
   await half.until((event) => event.acknowledged === 'a');
   await half.kill();
   assert.equal(await send(pipe, 'c'), true);

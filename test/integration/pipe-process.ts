@@ -1,9 +1,11 @@
-// Starts pipe-worker.ts as a process, and waits for what it tells.
+// Starts pipe-worker.ts as a process that ends with its test, and waits for what it tells.
 
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { endsWithUs } from '../support/child-process.ts';
+import type { PipeFolder } from './pipe-folder.ts';
 import type { PipeWorkerOrder } from './pipe-worker.ts';
 
 export interface WorkerEvent {
@@ -20,10 +22,10 @@ export class PipeProcess {
   readonly #watchers = new Set<() => void>();
   #isGone = false;
 
-  constructor(order: PipeWorkerOrder, onEvent: (event: WorkerEvent) => void = () => {}) {
-    this.#child = fork(fileURLToPath(new URL('./pipe-worker.js', import.meta.url)), {
-      env: { ...process.env, PIPE_WORKER: JSON.stringify(order) },
-    });
+  /** `defer`: of the folder of the test. */
+  constructor(defer: PipeFolder['defer'], order: PipeWorkerOrder, onEvent: (event: WorkerEvent) => void = () => {}) {
+    const worker = fileURLToPath(new URL('./pipe-worker.js', import.meta.url));
+    this.#child = endsWithUs(fork(worker, { env: { ...process.env, PIPE_WORKER: JSON.stringify(order) } }));
     this.#exited = once(this.#child, 'close').then(() => {
       this.#isGone = true;
       this.#changed();
@@ -33,6 +35,7 @@ export class PipeProcess {
       onEvent(event as WorkerEvent);
       this.#changed();
     });
+    defer(() => this.kill());
   }
 
   /** Resolves with the first event that fits; rejects when the process ends before. */

@@ -1,9 +1,10 @@
 // Runs the Python package PipeCom in processes of its own: a listener that reports what it receives, and
 // senders that report what came of it. `ISTHMUS_PYTHON` names the interpreter; default python3.
 
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
+import { endsWithUs } from '../support/child-process.ts';
 
 const PYTHON = process.env['ISTHMUS_PYTHON'] ?? 'python3';
 
@@ -45,42 +46,59 @@ for line in sys.stdin:
     sys.stdout.write(json.dumps(result) + "\\n"); sys.stdout.flush()
 `;
 
+/** An interpreter that ends with this process. */
+function startPython(folder: string, ...args: string[]) {
+  const child = endsWithUs(spawn(PYTHON, args, { cwd: folder, stdio: ['pipe', 'pipe', 'inherit'] }));
+  // Whoever writes to one that has died learns it by its end.
+  child.stdin.on('error', () => {});
+  return { child, closed: once(child, 'close') };
+}
+
+type Python = ReturnType<typeof startPython>;
+
 /** A listener of PipeCom. */
 export class PythonListener {
   readonly messages: string[] = [];
-  readonly #child: ChildProcess;
+  readonly #python: Python;
   #waiters: (() => void)[] = [];
   #isReady = false;
+  #isGone = false;
 
-  constructor(child: ChildProcess) {
-    this.#child = child;
-    if (child.stdout === null) throw new Error('no standard output');
-    createInterface(child.stdout).on('line', (line) => {
+  constructor(folder: string, name: string, options: Record<string, unknown> = {}) {
+    this.#python = startPython(folder, '-c', LISTENER, name, JSON.stringify(options));
+    createInterface(this.#python.child.stdout).on('line', (line) => {
       const [kind, value] = JSON.parse(line) as [string, string];
       if (kind === 'ready') this.#isReady = true;
       else this.messages.push(value);
-      for (const wake of this.#waiters.splice(0)) wake();
+      this.#changed();
+    });
+    void this.#python.closed.then(() => {
+      this.#isGone = true;
+      this.#changed();
     });
   }
 
-  static async start(folder: string, name: string, options: Record<string, unknown> = {}): Promise<PythonListener> {
-    const child = spawn(PYTHON, ['-c', LISTENER, name, JSON.stringify(options)], {
-      cwd: folder,
-      stdio: ['pipe', 'pipe', 'inherit'],
-    });
-    const listener = new PythonListener(child);
-    await listener.until(() => listener.#isReady);
-    return listener;
+  /** Resolves when senders find it. */
+  ready(): Promise<void> {
+    return this.until(() => this.#isReady);
   }
 
+  /** Resolves when it is so; rejects when the process has ended before. */
   async until(condition: () => boolean): Promise<void> {
-    while (!condition()) await new Promise<void>((resolve) => this.#waiters.push(resolve));
+    while (!condition()) {
+      if (this.#isGone) throw new Error('the listener of PipeCom ended');
+      await new Promise<void>((resolve) => this.#waiters.push(resolve));
+    }
   }
 
   /** Ends the process; it leaves its FIFOs, as PipeCom does. */
   async kill(): Promise<void> {
-    this.#child.kill('SIGKILL');
-    await once(this.#child, 'close');
+    this.#python.child.kill('SIGKILL');
+    await this.#python.closed;
+  }
+
+  #changed(): void {
+    for (const wake of this.#waiters.splice(0)) wake();
   }
 }
 
@@ -88,31 +106,31 @@ export type PythonResult = true | [code: string, text: string];
 
 /** One process that sends with PipeCom, message by message. */
 export class PythonSender {
-  readonly #child: ChildProcess;
+  readonly #python: Python;
   readonly #results: ((result: PythonResult) => void)[] = [];
 
   constructor(folder: string) {
-    this.#child = spawn(PYTHON, ['-c', SENDER], { cwd: folder, stdio: ['pipe', 'pipe', 'inherit'] });
-    if (this.#child.stdout === null) throw new Error('no standard output');
-    createInterface(this.#child.stdout).on('line', (line) => this.#results.shift()?.(JSON.parse(line) as PythonResult));
+    this.#python = startPython(folder, '-c', SENDER);
+    const lines = createInterface(this.#python.child.stdout);
+    lines.on('line', (line) => this.#results.shift()?.(JSON.parse(line) as PythonResult));
   }
 
+  /** What came of it; rejects when the process ends before it says so. */
   send(name: string, message: string, timeoutS = 20): Promise<PythonResult> {
-    return new Promise((resolve) => {
+    return new Promise((resolve, reject) => {
       this.#results.push(resolve);
-      this.#child.stdin?.write(`${JSON.stringify({ name, message, timeout: timeoutS })}\n`);
+      void this.#python.closed.then(() => reject(new Error('the sender of PipeCom ended')));
+      this.#python.child.stdin.write(`${JSON.stringify({ name, message, timeout: timeoutS })}\n`);
     });
   }
 
   async end(): Promise<void> {
-    const closed = once(this.#child, 'close');
-    this.#child.stdin?.end();
-    await closed;
+    this.#python.child.stdin.end();
+    await this.#python.closed;
   }
 
   async kill(): Promise<void> {
-    const closed = once(this.#child, 'close');
-    this.#child.kill('SIGKILL');
-    await closed;
+    this.#python.child.kill('SIGKILL');
+    await this.#python.closed;
   }
 }

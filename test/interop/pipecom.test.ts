@@ -23,11 +23,12 @@ const TEXTS = [
 /** A listener of PipeCom. Killed when the test ends, with the FIFOs that it leaves. */
 async function pythonListener(t: TestContext, options: Record<string, unknown> = {}) {
   const { folder, defer } = pipeFolder(t);
-  const listener = await PythonListener.start(folder, 'old', options);
+  const listener = new PythonListener(folder, 'old', options);
   defer(async () => {
     await listener.kill();
     for (const file of ['old', 'old_ack']) if (existsSync(join(folder, file))) unlinkSync(join(folder, file));
   });
+  await listener.ready();
   return { folder, listener };
 }
 
