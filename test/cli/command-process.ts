@@ -35,6 +35,11 @@ function cleanEnvironment(extra: Environment | undefined): NodeJS.ProcessEnv {
   return { ...Object.fromEntries(inherited), ...extra };
 }
 
+/** A test, or what else runs these when it ends. */
+export interface Ending {
+  after(close: () => unknown): void;
+}
+
 /** A command that runs. It is killed when the test ends, should it still run. */
 export class Running {
   readonly child: ChildProcessWithoutNullStreams;
@@ -42,7 +47,7 @@ export class Running {
   readonly #text = { stdout: '', stderr: '' };
   readonly #watchers = new Set<() => void>();
 
-  constructor(context: TestContext, args: readonly string[], options: RunOptions = {}) {
+  constructor(context: Ending, args: readonly string[], options: RunOptions = {}) {
     this.child = endsWithUs(
       spawn(process.execPath, [COMMAND, ...args], {
         env: cleanEnvironment(options.env),
@@ -107,11 +112,11 @@ export class Running {
 }
 
 /** Runs a command to its end. */
-export function run(context: TestContext, args: readonly string[], options: RunOptions = {}): Promise<Result> {
+export function run(context: Ending, args: readonly string[], options: RunOptions = {}): Promise<Result> {
   return new Running(context, args, { stdin: '', ...options }).ended;
 }
 
-export function temporaryFolder(context: TestContext): string {
+export function temporaryFolder(context: Ending): string {
   const folder = mkdtempSync(join(tmpdir(), 'isthmus-'));
   context.after(() => rmSync(folder, { recursive: true, force: true }));
   return folder;
