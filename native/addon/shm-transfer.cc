@@ -250,11 +250,18 @@ napi_value receive_view(napi_env env, napi_callback_info info) {
   return result;
 }
 
+/** No array shows the memory any more. Who has transferred it shows it still: then it stays mapped, so that nothing crashes. */
+static void end_access(napi_env env, Handle* handle, napi_value buffer) {
+  bool gone = false;
+  if (handle && napi_is_detached_arraybuffer(env, buffer, &gone) == napi_ok && gone) handle->channel.keep_mapping();
+  napi_detach_arraybuffer(env, buffer);
+}
+
 // releaseView(handle, arrayBuffer, ticket)
 napi_value release_view(napi_env env, napi_callback_info info) {
   Arguments<3> args(env, info);
-  napi_detach_arraybuffer(env, args.at[1]);
   Handle* handle = handle_of(env, args.at[0]);
+  end_access(env, args.int64(2) > 0 ? handle : nullptr, args.at[1]);
   if (handle && args.int64(2) > 0) handle->channel.release_view(static_cast<uint64_t>(args.int64(2)));
   return nullptr;
 }
@@ -277,13 +284,13 @@ napi_value loan(napi_env env, napi_callback_info info) {
 // commitLoan(handle, arrayBuffer, bytes) -> status; a negative number of bytes gives the loan back
 napi_value commit_loan(napi_env env, napi_callback_info info) {
   Arguments<3> args(env, info);
-  napi_detach_arraybuffer(env, args.at[1]);
   Handle* handle = handle_of(env, args.at[0]);
+  end_access(env, handle, args.at[1]);
   if (!handle) return integer(env, -EBADF);
   const int64_t bytes = args.int64(2);
-  if (bytes >= 0) return integer(env, handle->channel.commit_loan(static_cast<uint64_t>(bytes)));
+  const Status status = bytes >= 0 ? handle->channel.commit_loan(static_cast<uint64_t>(bytes)) : kOk;
   handle->channel.drop_loan();
-  return integer(env, kOk);
+  return integer(env, status);
 }
 
 }  // namespace isthmus::shm

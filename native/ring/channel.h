@@ -89,6 +89,8 @@ class Channel {
   Status receive_view(const uint8_t*& place, Message& message, uint64_t& ticket);
   void release_view(uint64_t ticket);
   bool has_views() const { return !views_.empty(); }
+  /** Somebody may look into the ring for as long as the process lives. */
+  void keep_mapping() { file_.leak_mapping(); }
   /** Part of every look at `head`: gives a sender that is at work a moment to write more. */
   void gather();
   /** Tells senders how far this receiver is. */

@@ -304,8 +304,9 @@ void Channel::close() {
   assemblies_.clear();
   give_memory(large_, large_bytes_);
   large_ = nullptr;
-  if (!views_.empty()) file_.leak_mapping();
+  if (!views_.empty() || loan_bytes_ != 0) file_.leak_mapping();
   views_.clear();
+  loan_bytes_ = 0;
   joined_ = false;
   file_.close();
 }

@@ -1,23 +1,27 @@
 // The arguments of a channel's calls, looked at where they come in: what is wrong with them is said by name,
 // with a code and with a status code of libipc.
 
+import { types } from 'node:util';
 import { integerOption, invalidOption } from '../base/options.ts';
 import { FOREVER, resolveWait, type ResolvedWait, type ShmWaitOptions } from './options.ts';
 import { type Activity, checked } from './status.ts';
+
+// Not `instanceof`, which also takes what only looks like bytes, and would be sent as nothing.
+const { isArrayBuffer, isUint8Array } = types;
 
 /** What can be sent; a text goes as UTF-8. */
 export type Sendable = Uint8Array | ArrayBuffer | string;
 
 export function toBytes(data: Sendable): Uint8Array {
-  if (data instanceof Uint8Array) return data;
+  if (isUint8Array(data)) return data.length > 0 ? data : checkEmpty(data);
   if (typeof data === 'string') return Buffer.from(data);
   return checked('send', () => {
-    if (data instanceof ArrayBuffer) return overBuffer(data);
+    if (isArrayBuffer(data)) return overBuffer(data);
     throw invalidOption('data', data, 'a Uint8Array, an ArrayBuffer or a text');
   });
 }
 
-function overBuffer(data: ArrayBuffer): Uint8Array {
+function overBuffer(data: ArrayBufferLike): Uint8Array {
   try {
     return new Uint8Array(data);
   } catch {
@@ -25,24 +29,33 @@ function overBuffer(data: ArrayBuffer): Uint8Array {
   }
 }
 
+/** Bytes whose memory was transferred, or has grown elsewhere, look empty. */
+function checkEmpty(data: Uint8Array): Uint8Array {
+  checked('send', () => overBuffer(data.buffer));
+  return data;
+}
+
 export function checkPlace(place: Uint8Array): void {
   checked('receive', () => {
-    if (!(place instanceof Uint8Array)) throw invalidOption('place', place, 'a Uint8Array');
+    if (!isUint8Array(place)) throw invalidOption('place', place, 'a Uint8Array');
   });
 }
 
-/** The array itself when there is nothing to convert. */
+/** The array itself when there is nothing to convert; it has no holes. */
 export function allToBytes(messages: readonly Sendable[]): readonly Uint8Array[] {
   if (!Array.isArray(messages)) {
     checked('send', () => {
       throw invalidOption('messages', messages, 'an array of messages');
     });
   }
-  return areBytes(messages) ? messages : messages.map(toBytes);
+  return areBytes(messages) ? messages : Array.from(messages, toBytes);
 }
 
 function areBytes(messages: readonly Sendable[]): messages is readonly Uint8Array[] {
-  for (let i = 0; i < messages.length; i++) if (!(messages[i] instanceof Uint8Array)) return false;
+  for (let i = 0; i < messages.length; i++) {
+    const message = messages[i];
+    if (!isUint8Array(message) || message.length === 0) return false;
+  }
   return true;
 }
 

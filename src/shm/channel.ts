@@ -16,6 +16,7 @@ import {
   type ShmChannelOptions,
   type ShmWaitOptions,
 } from './options.ts';
+import { Messages } from './messages.ts';
 import type { Peer } from './presence.ts';
 import type { HandlerOptions, MessageHandler } from './receiver.ts';
 import { ShmSession } from './session.ts';
@@ -161,7 +162,9 @@ export class IPCChannel extends EventEmitter<ShmChannelEvents> {
    */
   send(data: Sendable, wait?: ShmWaitOptions | number): Promise<void> {
     try {
-      return this.#use('send').sender.send(toBytes(data), waitOf('send', wait));
+      const bytes = toBytes(data);
+      const resolved = waitOf('send', wait);
+      return this.#use('send').sender.send(bytes, resolved);
     } catch (error) {
       return Promise.reject(toError(error));
     }
@@ -169,26 +172,36 @@ export class IPCChannel extends EventEmitter<ShmChannelEvents> {
 
   /** One attempt: false when there is no room for all of it now. With a time-out it blocks the thread, as in libipc. */
   trySend(data: Sendable, timeoutMs = 0): boolean {
-    const { sender } = this.#use('send');
     const bytes = toBytes(data);
-    if (timeoutMs === 0) return sender.trySend(bytes);
+    if (timeoutMs === 0) return this.#use('send').sender.trySend(bytes);
     const wait = waitOf('send', timeoutMs);
+    const { sender } = this.#use('send');
     return falseOnTimeout(() => sender.sendSync(bytes, wait.timeoutMs));
   }
 
   /** Blocks the thread until it is sent: for worker threads. */
   sendSync(data: Sendable, timeoutMs: number = Number.POSITIVE_INFINITY): void {
-    this.#use('send').sender.sendSync(toBytes(data), waitOf('send', timeoutMs).timeoutMs);
+    const bytes = toBytes(data);
+    const wait = waitOf('send', timeoutMs);
+    this.#use('send').sender.sendSync(bytes, wait.timeoutMs);
   }
 
-  /** Sends many with few calls: the fast way for small messages. */
+  /**
+   * Sends many with few calls: the fast way for small messages. No other message of this handle comes between them.
+   * When it fails in the middle, `details.sent` of the error says how many have gone, from the first on.
+   *
+   * @throws IPCError as `send`.
+   */
   async sendMany(messages: readonly Sendable[], wait?: ShmWaitOptions | number): Promise<void> {
-    await this.#use('send').sender.sendMany(allToBytes(messages), waitOf('send', wait));
+    const all = allToBytes(messages);
+    const resolved = waitOf('send', wait);
+    await this.#use('send').sender.sendMany(all, resolved);
   }
 
   /** Sends as many as there is room for; gives how many, counted from the first. */
   trySendMany(messages: readonly Sendable[]): number {
-    return this.#use('send').sender.trySendMany(allToBytes(messages));
+    const all = allToBytes(messages);
+    return this.#use('send').sender.trySendMany(all);
   }
 
   /**
@@ -276,10 +289,14 @@ export class IPCChannel extends EventEmitter<ShmChannelEvents> {
     countOption('receive', 'max', max, 1, 1_000_000);
     const { receiver } = this.#use('receive');
     const messages = [await receiver.receive(waitOf('receive', wait))];
-    while (messages.length < max) {
-      const next = receiver.take();
-      if (next === undefined) break;
-      messages.push(next);
+    try {
+      while (messages.length < max) {
+        const next = receiver.take();
+        if (next === undefined) break;
+        messages.push(next);
+      }
+    } catch {
+      // The next call says it again; what has come is not lost for it.
     }
     return messages;
   }
@@ -309,41 +326,23 @@ export class IPCChannel extends EventEmitter<ShmChannelEvents> {
 
   /** Calls the handler with every message; gives a function that ends it. */
   onMessage(handler: MessageHandler, options: HandlerOptions = {}): () => void {
-    const { receiver } = this.#use('receive');
     const borrow = checked('receive', () => {
       functionOption('handler', handler);
       knownOptions('onMessage', options, ['borrow']);
       return booleanOption('borrow', options.borrow, false);
     });
-    return receiver.addHandler(handler, borrow);
+    return this.#use('receive').receiver.addHandler(handler, borrow);
   }
 
-  /** Messages until the channel is closed. */
+  /** Messages until the channel is closed, or left. */
   [Symbol.asyncIterator](): AsyncIterableIterator<Buffer> {
-    const given = (value: Buffer): IteratorResult<Buffer> => ({ done: false, value });
-    const ended = (error: unknown): IteratorResult<Buffer> => {
-      if (error instanceof IPCError && error.code === 'USAGE_CLOSED') return { done: true, value: undefined };
-      throw error;
-    };
-    const iterator: AsyncIterableIterator<Buffer> = {
-      next: () => {
-        try {
-          const data = this.#use('receive').receiver.takeAtOnce();
-          if (data !== undefined) return Promise.resolve({ done: false, value: data });
-        } catch {
-          // receive() gives it again.
-        }
-        return this.receive().then(given, ended);
-      },
-      return: async () => ({ done: true, value: undefined }),
-      [Symbol.asyncIterator]: () => iterator,
-    };
-    return iterator;
+    return new Messages(() => this.#use('receive').receiver);
   }
 
-  /** After an eviction: begins again with what is sent from now on. */
+  /** After an eviction: begins again with what is sent from now on. Nothing happens when there was none. */
   rejoin(): void {
-    const { receiver, ring } = this.#use('receive');
+    const { receiver, ring, presence } = this.#use('receive');
+    if (!presence.isEvicted) return;
     ring.check('open', ring.rejoin());
     receiver.resume();
   }

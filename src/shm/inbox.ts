@@ -3,8 +3,9 @@
 // collected, so they are the user's; except where messages are borrowed: those share one slab, which the
 // next ones overwrite.
 
+import { markAsUntransferable } from 'node:worker_threads';
 import type { Ring } from './ring.ts';
-import { STATUS } from './status.ts';
+import { shmError, STATUS } from './status.ts';
 
 const SLAB_BYTES = 128 * 1024;
 const HEADER_BYTES = 16;
@@ -21,6 +22,15 @@ const FastBuffer: BufferOver | undefined =
 
 function bufferOver(memory: ArrayBufferLike, offset: number, length: number): Buffer {
   return FastBuffer ? new FastBuffer(memory, offset, length) : Buffer.from(memory, offset, length);
+}
+
+/** Memory of the addon's cannot be transferred in the list of a `postMessage`; what takes its place is like it. */
+function keepHere(memory: ArrayBufferLike): void {
+  try {
+    markAsUntransferable(memory);
+  } catch {
+    // Bun does not have it. What was transferred is found out when the next message is taken.
+  }
 }
 
 export class Inbox {
@@ -109,6 +119,8 @@ export class Inbox {
       return data;
     }
     const ring = this.#ring;
+    // What the addon says of a handle that it does not have any more is left from the call before.
+    if (!ring.isOpen) throw ring.error('receive', STATUS.empty);
     if (borrow !== this.#lent) this.#newSlab(borrow);
     // Nothing of a lent slab is still needed when it is asked for more.
     if (borrow) this.#free = 0;
@@ -161,7 +173,8 @@ export class Inbox {
 
   #fromSlab(): Buffer {
     const at = this.#next >>> 2;
-    const bytes = this.#words[at] ?? 0;
+    const bytes = this.#words[at];
+    if (bytes === undefined) throw this.#lost();
     this.missed = this.#words[at + 1] ?? 0;
     this.sequence = (this.#words[at + 2] ?? 0) + (this.#words[at + 3] ?? 0) * 4_294_967_296;
     const start = this.#next + HEADER_BYTES;
@@ -171,6 +184,14 @@ export class Inbox {
     const used = this.#lentBuffers[start >>> 4];
     if (used !== undefined && used.length === bytes) return used;
     return (this.#lentBuffers[start >>> 4] = bufferOver(this.#slab, start, bytes));
+  }
+
+  /** The program has transferred the memory that a received Buffer shares with the messages behind it. */
+  #lost(): Error {
+    const messages = this.#left;
+    this.#left = this.#free = this.#next = 0;
+    const text = `channel '${this.#ring.name}': ${messages} messages lay in memory that was transferred`;
+    return shmError('receive', 'USAGE_RELEASED', text, { messages });
   }
 
   #newSlab(lent: boolean): void {
@@ -188,6 +209,7 @@ export class Inbox {
     if (kept !== STATUS.unsupported) throw this.#ring.error('receive', kept);
     // Not zeroed: the addon writes before anything is read.
     const memory = Buffer.allocUnsafeSlow(SLAB_BYTES);
+    keepHere(memory.buffer);
     this.#ring.setSlab(memory);
     return memory.buffer;
   }

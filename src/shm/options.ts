@@ -123,7 +123,7 @@ export function resolveOptions(options: ShmChannelOptions): ResolvedOptions {
 /** The folders of Windows and macOS that hold channels are the user's alone. */
 const HAS_GROUPS = process.platform !== 'win32' && process.platform !== 'darwin';
 
-function groupOption(value: unknown): boolean {
+export function groupOption(value: unknown): boolean {
   const group = booleanOption('group', value, false);
   if (group && !HAS_GROUPS) throw invalidOption('group', group, `false on ${process.platform}`);
   return group;
@@ -155,6 +155,10 @@ const CASELESS = process.platform === 'win32' || process.platform === 'darwin';
 export function encodeName(name: unknown, caseless: boolean = CASELESS): string {
   if (typeof name !== 'string' || name === '') {
     throw ipcError('USAGE_INVALID_NAME', 'the name of a channel is a text that is not empty', { details: { name } });
+  }
+  // Each half of a pair would be written as the same three bytes.
+  if (Buffer.from(name).toString() !== name) {
+    throw ipcError('USAGE_INVALID_NAME', 'the name of a channel has halves of surrogate pairs', { details: { name } });
   }
   let encoded = '';
   for (const byte of Buffer.from(name)) {

@@ -5,6 +5,7 @@ import type { ShmPeer } from '../native/shm-native.ts';
 import { abortError } from '../base/errors.ts';
 import type { Bell } from './bell.ts';
 import { ConnMode, type ResolvedWait } from './options.ts';
+import { callOut } from './outcalls.ts';
 import { type Ring, WAIT } from './ring.ts';
 import { WaitingQueue } from './waiting.ts';
 import { IPCStatus, withStatus } from './status.ts';
@@ -69,6 +70,12 @@ export class Presence {
     return this.#ring.peers().map(toPeer);
   }
 
+  /** Whether this handle was evicted and has not come back. */
+  get isEvicted(): boolean {
+    const { slot } = this.#ring.info;
+    return this.#ring.peers().some((peer) => peer.slot === slot && peer.state === STATE_EVICTED);
+  }
+
   /** False when the time ran out. */
   async waitForReceivers(count: number, wait: ResolvedWait): Promise<boolean> {
     if (wait.signal?.aborted) throw withStatus('open', abortError(wait.signal));
@@ -109,7 +116,9 @@ export class Presence {
   }
 
   #idle(): void {
-    if (!this.#watching && this.#waiting.size === 0) this.#bell.stop(WAIT.presence);
+    if (this.#waiting.size > 0) return;
+    if (this.#watching) this.#bell.listen(WAIT.presence, this.#look, false);
+    else this.#bell.stop(WAIT.presence);
   }
 
   readonly #look = (): void => {
@@ -119,10 +128,7 @@ export class Presence {
     if (this.#waiting.size === 0) return;
     const receivers = this.receivers();
     this.#waiting.resolveWhere((wanted) => wanted <= receivers, undefined);
-    if (this.#waiting.size === 0) {
-      if (this.#watching) this.#bell.listen(WAIT.presence, this.#look, false);
-      else this.#idle();
-    }
+    this.#idle();
   };
 
   #compare(): void {
@@ -131,13 +137,20 @@ export class Presence {
     this.#known = now;
     for (const [id, peer] of before) {
       if (now.has(id)) continue;
+      // A listener may have closed the channel.
+      if (!this.#ring.isOpen) return;
       // The slot remembers the last generation that said goodbye; a later one has used it since.
       const left = this.#ring.lastLeft(peer.slot) >= peer.generation;
-      this.onEvent?.(left ? 'leave' : 'death', toPeer(peer));
+      this.#tell(left ? 'leave' : 'death', peer);
     }
     for (const [id, peer] of now) {
-      if (!before.has(id)) this.onEvent?.('join', toPeer(peer));
+      if (!this.#ring.isOpen) return;
+      if (!before.has(id)) this.#tell('join', peer);
     }
+  }
+
+  #tell(event: PresenceEvent, peer: ShmPeer): void {
+    callOut(() => this.onEvent?.(event, toPeer(peer)));
   }
 
   close(error: Error): void {

@@ -1,11 +1,11 @@
 // The receiving half of a channel: one message now, one when it comes, or each to a handler.
 
-import { setImmediate as turn } from 'node:timers/promises';
 import type { Bell } from './bell.ts';
 import { Inbox } from './inbox.ts';
 import type { ResolvedOptions, ResolvedWait } from './options.ts';
 import { type Ring, WAIT } from './ring.ts';
-import { timeoutError, STATUS } from './status.ts';
+import { callOut, isPromise, throwApart } from './outcalls.ts';
+import { closedError, timeoutError, STATUS } from './status.ts';
 import { WaitingQueue } from './waiting.ts';
 import { abortError, IPCError, toError } from '../base/errors.ts';
 import { invalidOption } from '../base/options.ts';
@@ -19,14 +19,17 @@ export interface MessageInfo {
   readonly missed: number;
 }
 
-/** Called for each message. What it returns may be a promise: the next message waits for it. */
-export type MessageHandler = (data: Buffer, info: MessageInfo) => void;
+/**
+ * Called for each message. What it returns may be a promise: the next message for handlers waits until that is
+ * settled, and a rejection ends up where those do that nobody handles.
+ */
+export type MessageHandler = (data: Buffer, info: MessageInfo) => unknown;
 
 /** How a handler wants its messages. */
 export interface HandlerOptions {
   /**
-   * The bytes are lent: they are overwritten when the handler has returned, and the same Buffer may come again with
-   * the next message, so copy what is kept. Saves memory and the garbage collector's time. Default false.
+   * The bytes are lent: they are overwritten when the handler has returned (or its promise is settled), and the same
+   * Buffer may come again with the next message, so copy what is kept. Saves memory and the garbage collector's time. Default false.
    */
   readonly borrow?: boolean;
 }
@@ -46,7 +49,13 @@ const BURST_BYTES_SHIFT = 12;
 const VAIN_SPINS = 4;
 const RARE_SPIN = 32;
 
-const lengthOf = (data: Buffer): number => data.length;
+export const lengthOf = (data: Buffer): number => data.length;
+
+interface Registration {
+  readonly handler: MessageHandler;
+  readonly borrows: boolean;
+  active: boolean;
+}
 
 export class Receiver {
   readonly inbox: Inbox;
@@ -61,12 +70,17 @@ export class Receiver {
   /** Each with what takes his message, and gives what he gets. */
   readonly #waiting: WaitingQueue<unknown, () => unknown>;
   readonly #takeOne = (): Buffer | undefined => this.take();
-  /** Each with whether it borrows. */
-  readonly #handlers = new Map<MessageHandler, boolean>();
-  /** The handler, when there is exactly one. */
-  #only: MessageHandler | undefined;
+  /** Made anew with every change: whoever goes through it is not disturbed. */
+  #handlers: readonly Registration[] = [];
   /** Whether all who get messages now borrow them. */
   #lends = false;
+  /** How many promises of handlers the next message waits for. */
+  #atWork = 0;
+  /** Handlers and listeners may come back here. */
+  #pumping = false;
+  /** What was missed is told when the message has gone to who waited for it. */
+  #servesWaiter = false;
+  #untold: { count: number; before: number } | undefined;
   #burst = 0;
   #vain = 0;
   #continuing = false;
@@ -100,8 +114,16 @@ export class Receiver {
   }
 
   #countMissed(): void {
-    this.missedTotal += this.inbox.missed;
-    this.onMissed?.(this.inbox.missed, this.inbox.sequence);
+    const { missed, sequence } = this.inbox;
+    this.missedTotal += missed;
+    if (this.#servesWaiter) {
+      this.#untold = { count: missed, before: sequence };
+      return;
+    }
+    callOut(() => this.onMissed?.(missed, sequence));
+    // A listener may have received others.
+    this.inbox.missed = missed;
+    this.inbox.sequence = sequence;
   }
 
   /** The next message if it can be had at once, without taking it from those who wait or the event loop's turn. */
@@ -120,22 +142,23 @@ export class Receiver {
   receiveBy<T>(attempt: () => T | undefined, bytesOf: (got: T) => number, wait: ResolvedWait): Promise<T> {
     try {
       if (wait.signal?.aborted) throw withStatus('receive', abortError(wait.signal));
-      if (this.#waiting.size === 0) {
+      // After a burst whoever waits is served in the next turn, so that those who come meanwhile stand behind him.
+      if (this.#waiting.size === 0 && (this.#burst < BURST || wait.timeoutMs === 0)) {
         const got = attempt() ?? (wait.timeoutMs > 0 && this.#spins() ? attempt() : undefined);
         if (got !== undefined) {
           this.#burst += 1 + (bytesOf(got) >>> BURST_BYTES_SHIFT);
-          if (this.#burst < BURST) return Promise.resolve(got);
-          this.#burst = 0;
-          return turn(got);
+          return Promise.resolve(got);
         }
       }
       if (wait.timeoutMs === 0) throw timeoutError('receive', this.#ring.name, 0);
     } catch (error) {
       return Promise.reject(toError(error));
     }
+    const rests = this.#burst >= BURST;
     this.#burst = 0;
     const promise = this.#waiting.add(attempt, wait) as Promise<T>;
-    this.#pump();
+    if (rests) this.#later();
+    else this.#pump();
     return promise;
   }
 
@@ -167,20 +190,25 @@ export class Receiver {
   }
 
   addHandler(handler: MessageHandler, borrows: boolean): () => void {
-    this.#handlers.set(handler, borrows);
-    this.#setLending();
+    const own: Registration = { handler, borrows, active: true };
+    this.#setHandlers([...this.#handlers, own]);
     this.#pump();
     return () => {
-      this.#handlers.delete(handler);
-      this.#setLending();
+      own.active = false;
+      this.#setHandlers(this.#handlers.filter((other) => other !== own));
       this.#idle();
     };
   }
 
-  #setLending(): void {
-    this.#lends = this.#handlers.size > 0 && [...this.#handlers.values()].every(Boolean);
-    const [first] = this.#handlers.keys();
-    this.#only = this.#handlers.size === 1 ? first : undefined;
+  #setHandlers(handlers: readonly Registration[]): void {
+    this.#handlers = handlers;
+    this.#lends = handlers.length > 0 && handlers.every(({ borrows }) => borrows);
+  }
+
+  /** Ends the waiting of whoever waits with this attempt. */
+  giveUp(attempt: () => unknown): void {
+    this.#waiting.rejectOf(attempt, closedError('receive', this.#ring.name));
+    this.#idle();
   }
 
   setKeepAlive(keepAlive: boolean): void {
@@ -189,7 +217,7 @@ export class Receiver {
   }
 
   #isWanted(): boolean {
-    return this.#waiting.size > 0 || this.#handlers.size > 0;
+    return this.#waiting.size > 0 || this.#handlers.length > 0;
   }
 
   #idle(): void {
@@ -197,28 +225,39 @@ export class Receiver {
   }
 
   readonly #pump = (): void => {
-    if (this.#continuing || !this.#isWanted() || !this.#ring.isOpen) return;
+    if (this.#pumping || this.#continuing || !this.#isWanted() || !this.#ring.isOpen) return;
+    this.#pumping = true;
+    let failure: Error | undefined;
     try {
-      const until = performance.now() + TURN_MS;
-      for (let given = 1; this.#isWanted(); given++) {
-        if (!this.#serve()) {
-          // A sender that goes on sending would otherwise ring for every message.
-          if (this.#spins()) continue;
-          this.#bell.listen(WAIT.data, this.#pump, this.#keepAlive);
-          if (this.#options.wait === 'busy') this.#later();
-          else if (this.#bell.arm(WAIT.data)) continue;
-          return;
-        }
-        if (given % TURN_LOOK === 0 && performance.now() > until && this.#isWanted()) {
-          this.#later();
-          return;
-        }
-      }
-      this.#idle();
+      this.#serveAll();
     } catch (error) {
-      this.#fail(toError(error));
+      failure = toError(error);
     }
+    this.#pumping = false;
+    if (failure) this.#fail(failure);
   };
+
+  #serveAll(): void {
+    const until = performance.now() + TURN_MS;
+    for (let given = 1; this.#isWanted(); given++) {
+      // It goes on when the handlers have done with the last message.
+      if (this.#atWork > 0 && this.#waiting.size === 0) return;
+      if (!this.#serve()) {
+        // A sender that goes on sending would otherwise ring for every message.
+        if (this.#spins()) continue;
+        this.#bell.listen(WAIT.data, this.#pump, this.#keepAlive);
+        // What looks all the time would hold the process.
+        if (this.#options.wait === 'busy' && this.#keepAlive) this.#later();
+        else if (this.#bell.arm(WAIT.data)) continue;
+        return;
+      }
+      if (given % TURN_LOOK === 0 && performance.now() > until && this.#isWanted()) {
+        this.#later();
+        return;
+      }
+    }
+    this.#idle();
+  }
 
   /** One message to the first who waits, else to the handlers; false when there is none. */
   #serve(): boolean {
@@ -229,9 +268,12 @@ export class Receiver {
       return data !== undefined;
     }
     try {
-      const got = attempt();
+      const got = this.#attempted(attempt);
       if (got === undefined) return false;
       this.#waiting.resolveFirst(got);
+      const untold = this.#untold;
+      this.#untold = undefined;
+      if (untold) callOut(() => this.onMissed?.(untold.count, untold.before));
     } catch (error) {
       // The message does not fit into the place that was given for it: it is the next one's.
       if (!(error instanceof IPCError) || error.code !== 'USAGE_INVALID_OPTION') throw error;
@@ -240,24 +282,44 @@ export class Receiver {
     return true;
   }
 
-  #give(data: Buffer): void {
-    const only = this.#only;
-    if (only) this.#call(only, data);
-    else for (const handler of this.#handlers.keys()) this.#call(handler, data);
-  }
-
-  #call(handler: MessageHandler, data: Buffer): void {
+  /** Listeners are not called meanwhile: they might end the waiting of the very one who is served. */
+  #attempted(attempt: () => unknown): unknown {
+    this.#servesWaiter = true;
     try {
-      handler(data, { sequence: this.inbox.sequence, missed: this.inbox.missed });
-    } catch (error) {
-      // The fault is the user's and ends up where his uncaught errors do; the channel goes on.
-      queueMicrotask(() => {
-        throw error;
-      });
+      return attempt();
+    } finally {
+      this.#servesWaiter = false;
     }
   }
 
+  #give(data: Buffer): void {
+    // Handlers may receive others meanwhile.
+    const { sequence, missed } = this.inbox;
+    for (const registration of this.#handlers) {
+      if (registration.active) this.#call(registration.handler, data, { sequence, missed });
+    }
+  }
+
+  #call(handler: MessageHandler, data: Buffer, info: MessageInfo): void {
+    try {
+      const result = handler(data, info);
+      if (result !== undefined && isPromise(result)) this.#waitFor(result);
+    } catch (error) {
+      throwApart(error);
+    }
+  }
+
+  #waitFor(work: PromiseLike<unknown>): void {
+    this.#atWork++;
+    const done = (): void => {
+      if (--this.#atWork === 0) this.#pump();
+    };
+    // A rejection is handed on to nobody, and is reported as one that nobody handles.
+    void Promise.resolve(work).finally(done);
+  }
+
   #later(): void {
+    if (this.#continuing) return;
     this.#continuing = true;
     setImmediate(() => {
       this.#continuing = false;
@@ -269,7 +331,7 @@ export class Receiver {
     this.#bell.stop(WAIT.data);
     const told = this.#waiting.size > 0;
     this.#waiting.rejectAll(error);
-    if (!told || this.#handlers.size > 0) this.onFailure?.(error);
+    if (!told || this.#handlers.length > 0) callOut(() => this.onFailure?.(error));
   }
 
   /** After a rejoin: whoever still wants messages gets them again. */
@@ -279,7 +341,7 @@ export class Receiver {
 
   close(error: Error): void {
     this.#waiting.rejectAll(error);
-    this.#handlers.clear();
-    this.#only = undefined;
+    for (const registration of this.#handlers) registration.active = false;
+    this.#setHandlers([]);
   }
 }

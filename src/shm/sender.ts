@@ -1,6 +1,7 @@
 // The sending half of a channel: what does not fit now waits in order, and goes when receivers have moved on.
 
-import { abortError } from '../base/errors.ts';
+import { abortError, IPCError, toError } from '../base/errors.ts';
+import { invalidOption } from '../base/options.ts';
 import type { Bell } from './bell.ts';
 import type { ResolvedWait } from './options.ts';
 import { type Ring, WAIT } from './ring.ts';
@@ -16,11 +17,19 @@ const HEADER_BYTES = 16;
 const BATCHED_BYTES = 16 * 1024;
 const DONE = Promise.resolve();
 
+/** What one call has still to send: one message, or many, of which `next` is the first that has not gone. */
 interface Item {
-  readonly bytes: Uint8Array;
-  /** A part of it is in the ring, or was tried to be put there: go on with it. */
-  resume: boolean;
+  readonly messages: readonly Uint8Array[];
+  /** How long they were when the call was made: what has become shorter meanwhile was transferred. */
+  readonly lengths: readonly number[];
+  next: number;
 }
+
+const itemOf = (messages: readonly Uint8Array[], next: number): Item => ({
+  messages,
+  lengths: messages.map(({ length }) => length),
+  next,
+});
 
 export class Sender {
   readonly #ring: Ring;
@@ -29,7 +38,7 @@ export class Sender {
   #slab: Uint8Array = new Uint8Array(0);
   #lengths: Uint32Array = new Uint32Array(0);
   readonly #batchedBytes: number;
-  /** Whether the addon holds a message of which parts are sent. */
+  /** Of whose message the addon holds how much of it has gone. */
   #begun: Item | undefined;
 
   constructor(ring: Ring, bell: Bell) {
@@ -56,50 +65,68 @@ export class Sender {
   }
 
   send(bytes: Uint8Array, wait: ResolvedWait): Promise<void> {
-    const item: Item = { bytes, resume: false };
     try {
       if (wait.signal?.aborted) throw withStatus('send', abortError(wait.signal));
-      if (this.#waiting.size === 0 && this.#attempt(item)) return DONE;
-      if (wait.timeoutMs === 0) {
-        this.#begun = undefined;
-        throw timeoutError('send', this.#ring.name, 0);
-      }
+      const begun = this.#waiting.size === 0;
+      if (begun && this.#sendOne(bytes, false)) return DONE;
+      if (wait.timeoutMs === 0) throw timeoutError('send', this.#ring.name, 0);
+      const item = itemOf([bytes], 0);
+      if (begun) this.#begun = item;
+      return this.#wait(item, wait);
     } catch (error) {
-      return Promise.reject(error instanceof Error ? error : new Error(String(error)));
+      return Promise.reject(toError(error));
     }
+  }
+
+  /** What waits is one after the other on its way, as it was called; nothing comes between the messages of one call. */
+  #wait(item: Item, wait: ResolvedWait): Promise<void> {
     const promise = this.#waiting.add(item, wait);
     this.#pump();
     return promise;
   }
 
+  /** False when there is no room now; `resume`: goes on with the message of which a part is in the ring. */
+  #sendOne(bytes: Uint8Array, resume: boolean): boolean {
+    const status = this.#ring.send(bytes, false, resume);
+    if (status === STATUS.ok) return true;
+    if (status === STATUS.full || status === STATUS.busy) return false;
+    throw this.#ring.error('send', status);
+  }
+
+  /** True when all of it has been sent. */
   #attempt(item: Item): boolean {
-    const status = this.#ring.send(item.bytes, false, item.resume && this.#begun === item);
-    if (status === STATUS.ok) {
+    const { messages, lengths } = item;
+    for (;;) {
+      // One by itself needs no batch.
+      if (messages.length > 1) item.next = this.#sendBatches(messages, item.next, lengths);
+      const bytes = messages[item.next];
+      if (bytes === undefined) return true;
+      if (bytes.length !== lengths[item.next]) {
+        throw withStatus('send', invalidOption('data', bytes, 'bytes that stay where they are until they are sent'));
+      }
+      const resume = this.#begun === item;
       this.#begun = undefined;
-      return true;
+      if (!this.#sendOne(bytes, resume)) {
+        this.#begun = item;
+        return false;
+      }
+      item.next++;
     }
-    if (status !== STATUS.full && status !== STATUS.busy) throw this.#ring.error('send', status);
-    item.resume = true;
-    this.#begun = item;
-    return false;
   }
 
   readonly #pump = (): void => {
     for (let item = this.#waiting.first; item; item = this.#waiting.first) {
       try {
-        if (!this.#attempt(item)) {
-          if (this.#ring.spin(WAIT.space, SPIN_MICROS) && this.#attempt(item)) {
-            this.#waiting.resolveFirst();
-            continue;
-          }
-          this.#bell.listen(WAIT.space, this.#pump, true);
-          if (this.#bell.arm(WAIT.space)) continue;
-          return;
+        if (this.#attempt(item) || (this.#ring.spin(WAIT.space, SPIN_MICROS) && this.#attempt(item))) {
+          this.#waiting.resolveFirst();
+          continue;
         }
-        this.#waiting.resolveFirst();
       } catch (error) {
-        this.#waiting.rejectFirst(error instanceof Error ? error : new Error(String(error)));
+        this.#waiting.rejectFirst(toError(error));
+        continue;
       }
+      this.#bell.listen(WAIT.space, this.#pump, true);
+      if (!this.#bell.arm(WAIT.space)) return;
     }
     this.#bell.stop(WAIT.space);
   };
@@ -107,7 +134,7 @@ export class Sender {
   /** Blocks the thread; what waits goes first. */
   sendSync(bytes: Uint8Array, timeoutMs: number): void {
     const deadline = performance.now() + timeoutMs;
-    const own: Item = { bytes, resume: false };
+    const own = itemOf([bytes], 0);
     for (;;) {
       this.#pumpOnce();
       if (this.#waiting.size === 0 && this.#attempt(own)) return;
@@ -122,39 +149,52 @@ export class Sender {
   }
 
   #pumpOnce(): void {
-    for (let item = this.#waiting.first; item && this.#attempt(item); item = this.#waiting.first) {
-      this.#waiting.resolveFirst();
+    for (let item = this.#waiting.first; item; item = this.#waiting.first) {
+      try {
+        if (!this.#attempt(item)) return;
+        this.#waiting.resolveFirst();
+      } catch (error) {
+        this.#waiting.rejectFirst(toError(error));
+      }
     }
   }
 
   /** Sends in batches, without waiting; gives how many of the messages, from the first on, were sent. */
   trySendMany(messages: readonly Uint8Array[]): number {
-    let sent = this.#sendBatches(messages, 0);
-    for (let next = messages[sent]; next && next.length > this.#batchedBytes; next = messages[sent]) {
-      if (!this.trySend(next)) break;
-      sent = this.#sendBatches(messages, sent + 1);
-    }
-    return sent;
+    if (this.#waiting.size > 0) return 0;
+    const item: Item = { messages, lengths: [], next: 0 };
+    return telling(item, () => {
+      for (;;) {
+        item.next = this.#sendBatches(messages, item.next);
+        const next = messages[item.next];
+        if (!next || next.length <= this.#batchedBytes || !this.trySend(next)) return item.next;
+        item.next++;
+      }
+    });
   }
 
   async sendMany(messages: readonly Uint8Array[], wait: ResolvedWait): Promise<void> {
-    const deadline = performance.now() + wait.timeoutMs;
-    let sent = this.#sendBatches(messages, 0);
+    if (wait.signal?.aborted) throw withStatus('send', abortError(wait.signal));
+    const here: Item = { messages, lengths: [], next: 0 };
+    if (this.#waiting.size === 0) telling(here, () => (here.next = this.#sendBatches(messages, 0)));
+    if (here.next === messages.length) return;
     // Whoever waits must not find that the caller has changed the array.
-    const rest = sent < messages.length ? messages.slice() : messages;
-    for (let next = rest[sent]; next; next = rest[sent]) {
-      const left = Math.max(0, deadline - performance.now());
-      // One waits, or goes, as a single message does; when it has gone there is room for more.
-      await this.send(next, { timeoutMs: left, signal: wait.signal });
-      sent = this.#sendBatches(rest, sent + 1);
+    const item = itemOf(messages.slice(), here.next);
+    try {
+      if (wait.timeoutMs > 0) return await this.#wait(item, wait);
+      if (this.#waiting.size > 0 || !this.#attempt(item)) throw timeoutError('send', this.#ring.name, 0);
+    } catch (error) {
+      throw withSent(error, item);
+    } finally {
+      if (this.#begun === item) this.#begun = undefined;
     }
   }
 
   /** Sends from `from` on until there is no room or a large message comes; gives the place of the first not sent. */
-  #sendBatches(messages: readonly Uint8Array[], from: number): number {
+  #sendBatches(messages: readonly Uint8Array[], from: number, lengths?: readonly number[]): number {
     let sent = from;
-    while (this.#waiting.size === 0 && sent < messages.length) {
-      const { bytes, count } = this.#pack(messages, sent);
+    while (sent < messages.length) {
+      const { bytes, count } = this.#pack(messages, sent, lengths);
       if (count === 0) break;
       const status = this.#ring.sendBatch(this.#slab, bytes);
       sent += this.#ring.count;
@@ -164,8 +204,12 @@ export class Sender {
     return sent;
   }
 
-  /** Lays messages from `from` on into the slab, in the form in which the ring holds them. */
-  #pack(messages: readonly Uint8Array[], from: number): { bytes: number; count: number } {
+  /** Lays messages from `from` on into the slab, in the form in which the ring holds them; ends before one of another length. */
+  #pack(
+    messages: readonly Uint8Array[],
+    from: number,
+    expected: readonly number[] | undefined,
+  ): { bytes: number; count: number } {
     if (this.#slab.length === 0) {
       this.#slab = Buffer.allocUnsafeSlow(SLAB_BYTES);
       this.#lengths = new Uint32Array(this.#slab.buffer, this.#slab.byteOffset, SLAB_BYTES / 4);
@@ -178,6 +222,7 @@ export class Sender {
     for (let i = from; i < messages.length; i++) {
       const message = messages[i];
       if (message === undefined || message.length > limit) break;
+      if (expected !== undefined && message.length !== expected[i]) break;
       const end = (bytes + HEADER_BYTES + message.length + 15) & ~15;
       if (end > SLAB_BYTES) break;
       lengths[bytes >>> 2] = message.length;
@@ -190,5 +235,19 @@ export class Sender {
 
   close(error: Error): void {
     this.#waiting.rejectAll(error);
+  }
+}
+
+/** `details.sent`: how many of the messages have gone, from the first on. */
+function withSent(error: unknown, { next }: Item): unknown {
+  if (error instanceof IPCError) Object.assign(error.details, { sent: next });
+  return error;
+}
+
+function telling<T>(item: Item, action: () => T): T {
+  try {
+    return action();
+  } catch (error) {
+    throw withSent(error, item);
   }
 }

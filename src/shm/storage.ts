@@ -2,6 +2,7 @@
 
 import { constants } from 'node:os';
 import { IPCError } from '../base/errors.ts';
+import { knownOptions } from '../base/options.ts';
 import type { Sendable } from './arguments.ts';
 import { IPCChannel } from './channel.ts';
 import {
@@ -9,6 +10,7 @@ import {
   ConnMode,
   decodeName,
   encodeName,
+  groupOption,
   POLICIES,
   resolveOptions,
   type ShmChannelOptions,
@@ -69,7 +71,11 @@ const fileNameOf = (name: string): string => checked('open', () => encodeName(na
 export function inspect(name: string, options: { readonly group?: boolean } = {}): ChannelReport | undefined {
   let ring: Ring;
   try {
-    ring = new Ring(name, fileNameOf(name), undefined, ONLOOKER, resolveOptions({ ...options, mustExist: true }));
+    const resolved = checked('open', () => {
+      knownOptions('inspect', options, ['group']);
+      return resolveOptions({ ...options, mustExist: true });
+    });
+    ring = new Ring(name, fileNameOf(name), undefined, ONLOOKER, resolved);
   } catch (error) {
     if (error instanceof IPCError && error.code === 'USAGE_NO_CHANNEL') return undefined;
     throw error;
@@ -101,7 +107,11 @@ export function inspect(name: string, options: { readonly group?: boolean } = {}
  * themselves, who comes later gets a new one. Not needed to tidy up: that happens by itself.
  */
 export function clearChannelStorage(name: string, options: { readonly group?: boolean } = {}): boolean {
-  const status = shmNative().clear(fileNameOf(name), options.group === true);
+  const group = checked('open', () => {
+    knownOptions('clearChannelStorage', options, ['group']);
+    return groupOption(options.group);
+  });
+  const status = shmNative().clear(fileNameOf(name), group);
   if (status === 0) return true;
   if (status === -constants.errno.ENOENT) return false;
   throw errorOfStatus('open', status, name);

@@ -68,11 +68,13 @@ export class Loan {
   /** Whether the bytes lie in the ring; false: they are copied into it. */
   readonly inRing: boolean;
   #data: Uint8Array | undefined;
+  readonly #bytes: number;
   readonly #commit: (data: Uint8Array) => Promise<void>;
   readonly #drop: () => void;
 
   constructor(data: Uint8Array, inRing: boolean, commit: (data: Uint8Array) => Promise<void>, drop: () => void) {
     this.#data = data;
+    this.#bytes = data.length;
     this.inRing = inRing;
     this.#commit = commit;
     this.#drop = drop;
@@ -87,6 +89,10 @@ export class Loan {
   /** Sends the first `bytes` of it (all, if not given). */
   commit(bytes?: number): Promise<void> {
     const data = this.data;
+    if (data.length !== this.#bytes) {
+      this.release();
+      return Promise.reject(ipcError('USAGE_RELEASED', 'the memory of the loan was transferred'));
+    }
     const length = bytes ?? data.length;
     if (!Number.isInteger(length) || length < 0 || length > data.length) {
       return Promise.reject(

@@ -36,8 +36,8 @@ export class WaitingQueue<T, W> {
   add(what: W, wait: ResolvedWait): Promise<T> {
     return new Promise<T>((resolve, reject) => {
       const waiter: Waiter<T, W> = { what, resolve, reject, settle: () => undefined };
-      this.#limit(waiter, wait);
       this.#waiters.push(waiter);
+      this.#limit(waiter, wait);
     });
   }
 
@@ -73,6 +73,16 @@ export class WaitingQueue<T, W> {
     for (const waiter of done) {
       waiter.settle();
       waiter.resolve(value);
+    }
+  }
+
+  /** Rejects those who wait for this very thing. */
+  rejectOf(what: W, error: Error): void {
+    const [gone, stay] = [true, false].map((is) => this.#waiters.filter((waiter) => (waiter.what === what) === is));
+    this.#waiters = stay ?? [];
+    for (const waiter of gone ?? []) {
+      waiter.settle();
+      waiter.reject(error);
     }
   }
 
