@@ -264,6 +264,10 @@ test('waitForReceivers resolves when they are there, and says false when the tim
   const open = opener(t);
   const sender = open(ConnMode.SENDER);
   assert.equal(await sender.waitForReceivers(1, { timeoutMs: 10 }), false);
+  // Whether the time of a signal runs out before the call or during it.
+  const signal = AbortSignal.timeout(10);
+  assert.equal(await sender.waitForReceivers(1, { signal }), false);
+  assert.equal(await sender.waitForReceivers(1, { signal }), false);
   const there = sender.waitForReceivers(2, { timeoutMs: 60_000 });
   open(ConnMode.RECEIVER);
   open(ConnMode.RECEIVER);

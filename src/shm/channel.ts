@@ -1,7 +1,7 @@
 // IPCChannel: a handle on a shared-memory channel, the class that users meet.
 
 import { EventEmitter } from 'node:events';
-import { abortError, IPCError, toError } from '../base/errors.ts';
+import { IPCError, toError } from '../base/errors.ts';
 import { booleanOption, functionOption, knownOptions } from '../base/options.ts';
 import { allToBytes, checkPlace, countOption, type Sendable, toBytes, waitOf } from './arguments.ts';
 import {
@@ -20,7 +20,7 @@ import { Messages } from './messages.ts';
 import type { Peer } from './presence.ts';
 import type { HandlerOptions, MessageHandler } from './receiver.ts';
 import { ShmSession } from './session.ts';
-import { checked, closedError, shmError, STATUS, timeoutError, withStatus } from './status.ts';
+import { checked, closedError, shmError, STATUS, timeoutError } from './status.ts';
 import { copied, COPIED_VIEW_BYTES, Loan, type MessageView } from './view.ts';
 
 /** What can happen to a handle, with what listeners are given. */
@@ -170,7 +170,11 @@ export class IPCChannel extends EventEmitter<ShmChannelEvents> {
     }
   }
 
-  /** One attempt: false when there is no room for all of it now. With a time-out it blocks the thread, as in libipc. */
+  /**
+   * One attempt: false when there is no room for all of it now. With a time-out it blocks the thread, as in libipc.
+   *
+   * @throws IPCError `LIMIT_MESSAGE_BYTES`, whose `details.maxBytes` says how much fits: about half of the ring.
+   */
   trySend(data: Sendable, timeoutMs = 0): boolean {
     const bytes = toBytes(data);
     if (timeoutMs === 0) return this.#use('send').sender.trySend(bytes);
@@ -362,12 +366,10 @@ export class IPCChannel extends EventEmitter<ShmChannelEvents> {
     return this.#use('open').presence.peers();
   }
 
-  /** True when there are so many receivers; false when the time ran out. */
+  /** True when there are so many receivers; false when the time ran out, also that of `AbortSignal.timeout`. */
   async waitForReceivers(count: number, wait?: ShmWaitOptions | number): Promise<boolean> {
     countOption('open', 'count', count, 0, 1024);
-    const resolved = waitOf('open', wait);
-    if (resolved.signal?.aborted) throw withStatus('open', abortError(resolved.signal));
-    return this.#use('open').presence.waitForReceivers(count, resolved);
+    return this.#use('open').presence.waitForReceivers(count, waitOf('open', wait));
   }
 
   /** With false, handlers of this channel do not keep the process alive. */

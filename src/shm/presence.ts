@@ -78,12 +78,12 @@ export class Presence {
 
   /** False when the time ran out. */
   async waitForReceivers(count: number, wait: ResolvedWait): Promise<boolean> {
-    if (wait.signal?.aborted) throw withStatus('open', abortError(wait.signal));
-    if (this.receivers() >= count) return true;
-    if (wait.timeoutMs === 0) return false;
-    const come = this.#waiting.add(count, wait);
-    this.#listen();
     try {
+      if (wait.signal?.aborted) throw withStatus('open', abortError(wait.signal));
+      if (this.receivers() >= count) return true;
+      if (wait.timeoutMs === 0) return false;
+      const come = this.#waiting.add(count, wait);
+      this.#listen();
       await come;
       return true;
     } catch (error) {

@@ -9,7 +9,7 @@ export const COPIED_VIEW_BYTES = 4096;
 
 /**
  * A received message where it lies. Until it is released, senders cannot use its place again: release it
- * soon. Messages of up to 4 KiB, messages made of several chunks, and messages of channels that drop or evict,
+ * soon. Messages of up to 4 KiB (but for one that follows a larger one), messages made of several chunks, and messages of channels that drop or evict,
  * are copies.
  *
  * @example
