@@ -158,7 +158,8 @@ export class Receiver {
     this.#burst = 0;
     const promise = this.#waiting.add(attempt, wait) as Promise<T>;
     if (rests) this.#later();
-    else this.#pump();
+    // Behind others, who are listened for already, it will be his turn.
+    else if (this.#waiting.size === 1) this.#pump();
     return promise;
   }
 

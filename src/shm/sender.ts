@@ -81,7 +81,8 @@ export class Sender {
   /** What waits is one after the other on its way, as it was called; nothing comes between the messages of one call. */
   #wait(item: Item, wait: ResolvedWait): Promise<void> {
     const promise = this.#waiting.add(item, wait);
-    this.#pump();
+    // Behind others, whoever has room for them will get here.
+    if (this.#waiting.size === 1) this.#pump();
     return promise;
   }
 

@@ -1,4 +1,5 @@
-// The queue of callers that wait for the same thing, each with its own time-out and AbortSignal.
+// The queue of callers that wait for the same thing, each with its own time-out and AbortSignal. A list whose
+// members know their neighbours: whoever is served, or gives up in the middle, costs the same however many wait.
 
 import { onAbort } from '../base/abort.ts';
 import { abortError } from '../base/errors.ts';
@@ -9,6 +10,10 @@ interface Waiter<T, W> {
   readonly what: W;
   readonly resolve: (value: T) => void;
   readonly reject: (error: Error) => void;
+  before: Waiter<T, W> | undefined;
+  after: Waiter<T, W> | undefined;
+  waits: boolean;
+  /** Ends time-out and signal. */
   settle: () => void;
 }
 
@@ -17,7 +22,9 @@ export class WaitingQueue<T, W> {
   readonly #activity: Activity;
   readonly #channel: string;
   readonly #onGone: (waiter: W) => void;
-  #waiters: Waiter<T, W>[] = [];
+  #first: Waiter<T, W> | undefined;
+  #last: Waiter<T, W> | undefined;
+  #size = 0;
 
   /** `onGone` is called for those whom a time-out or an abort took away. */
   constructor(activity: Activity, channel: string, onGone: (waiter: W) => void) {
@@ -27,72 +34,88 @@ export class WaitingQueue<T, W> {
   }
 
   get size(): number {
-    return this.#waiters.length;
+    return this.#size;
   }
   get first(): W | undefined {
-    return this.#waiters[0]?.what;
+    return this.#first?.what;
   }
 
   add(what: W, wait: ResolvedWait): Promise<T> {
     return new Promise<T>((resolve, reject) => {
-      const waiter: Waiter<T, W> = { what, resolve, reject, settle: () => undefined };
-      this.#waiters.push(waiter);
+      const before = this.#last;
+      const waiter: Waiter<T, W> = { what, resolve, reject, before, after: undefined, waits: true, settle: nothing };
+      if (before) before.after = waiter;
+      else this.#first = waiter;
+      this.#last = waiter;
+      this.#size++;
       this.#limit(waiter, wait);
     });
   }
 
   #limit(waiter: Waiter<T, W>, { timeoutMs, signal }: ResolvedWait): void {
-    const remove = (error: Error): void => {
-      const at = this.#waiters.indexOf(waiter);
-      if (at < 0) return;
-      this.#waiters.splice(at, 1);
-      waiter.settle();
+    const giveUp = (error: Error): void => {
+      if (!this.#remove(waiter)) return;
       waiter.reject(error);
       this.#onGone(waiter.what);
     };
     const timer = Number.isFinite(timeoutMs)
-      ? setTimeout(() => remove(timeoutError(this.#activity, this.#channel, timeoutMs)), timeoutMs)
+      ? setTimeout(() => giveUp(timeoutError(this.#activity, this.#channel, timeoutMs)), timeoutMs)
       : undefined;
-    const unlisten = signal && onAbort(signal, () => remove(withStatus(this.#activity, abortError(signal))));
+    const unlisten = signal && onAbort(signal, () => giveUp(withStatus(this.#activity, abortError(signal))));
+    if (!timer && !unlisten) return;
     waiter.settle = () => {
       clearTimeout(timer);
       unlisten?.();
     };
+    // A signal may have a listener that ended the waiting while it was being listened to.
+    if (!waiter.waits) waiter.settle();
+  }
+
+  /** False when it does not wait any more. */
+  #remove(waiter: Waiter<T, W>): boolean {
+    if (!waiter.waits) return false;
+    waiter.waits = false;
+    const { before, after } = waiter;
+    if (before) before.after = after;
+    else this.#first = after;
+    if (after) after.before = before;
+    else this.#last = before;
+    // An old one that points on would keep the collector from all who came behind it.
+    waiter.before = waiter.after = undefined;
+    this.#size--;
+    waiter.settle();
+    return true;
   }
 
   resolveFirst(value: T): void {
-    const waiter = this.#waiters.shift();
-    waiter?.settle();
-    waiter?.resolve(value);
+    const waiter = this.#first;
+    if (waiter && this.#remove(waiter)) waiter.resolve(value);
   }
 
   /** Resolves every waiter whose matter is settled, in whatever place it stands. */
   resolveWhere(settled: (what: W) => boolean, value: T): void {
-    const done = this.#waiters.filter((waiter) => settled(waiter.what));
-    this.#waiters = this.#waiters.filter((waiter) => !done.includes(waiter));
-    for (const waiter of done) {
-      waiter.settle();
-      waiter.resolve(value);
-    }
+    for (const waiter of this.#those(settled)) if (this.#remove(waiter)) waiter.resolve(value);
   }
 
   /** Rejects those who wait for this very thing. */
   rejectOf(what: W, error: Error): void {
-    const [gone, stay] = [true, false].map((is) => this.#waiters.filter((waiter) => (waiter.what === what) === is));
-    this.#waiters = stay ?? [];
-    for (const waiter of gone ?? []) {
-      waiter.settle();
-      waiter.reject(error);
-    }
+    for (const waiter of this.#those((other) => other === what)) if (this.#remove(waiter)) waiter.reject(error);
+  }
+
+  #those(chosen: (what: W) => boolean): Waiter<T, W>[] {
+    const found: Waiter<T, W>[] = [];
+    for (let waiter = this.#first; waiter; waiter = waiter.after) if (chosen(waiter.what)) found.push(waiter);
+    return found;
   }
 
   rejectFirst(error: Error): void {
-    const waiter = this.#waiters.shift();
-    waiter?.settle();
-    waiter?.reject(error);
+    const waiter = this.#first;
+    if (waiter && this.#remove(waiter)) waiter.reject(error);
   }
 
   rejectAll(error: Error): void {
-    while (this.#waiters.length > 0) this.rejectFirst(error);
+    while (this.#first) this.rejectFirst(error);
   }
 }
+
+const nothing = (): void => undefined;
