@@ -1,9 +1,10 @@
 // Compiles the tests of the ring (C++, no Node in it) and runs them: the stress test as it is, under
-// ThreadSanitizer and under AddressSanitizer, beside a process that writes garbage, and the kill test.
+// ThreadSanitizer and under AddressSanitizer, what load seldom meets (edges), beside a process that writes garbage,
+// killed at every fault point and at random, killed between single instructions (step), and everything at once (storm).
 //
 //   node scripts/test-native.mjs                 what CI runs: several hundred kills
 //   node scripts/test-native.mjs --kills 10000   the long run
-//   node scripts/test-native.mjs --only stress   one of: stress, thread, address, hostile, kill
+//   node scripts/test-native.mjs --only stress   one of: stress, thread, address, edges, hostile, kill, step, storm
 //   node scripts/test-native.mjs --target win32-x64
 //                                                stress and kill, built for another system (see
 //                                                native-targets.mjs) and run here: by wine, qemu, or as it is
@@ -52,6 +53,17 @@ const SUITES = [
     runs: [[]],
   },
   {
+    name: 'edges',
+    source: 'edges.cc',
+    flags: [
+      '-O1',
+      '-fsanitize=address,undefined',
+      '-fno-sanitize-recover=all',
+      '-Dposix_fallocate=interrupted_fallocate',
+    ],
+    runs: [[]],
+  },
+  {
     name: 'hostile',
     source: 'hostile.cc',
     // Every mapping lies between pages that must not be touched.
@@ -74,6 +86,14 @@ const SUITES = [
       ['--stopped', '1'],
     ],
     everywhere: true,
+  },
+  // Of 20,000 places each time some others.
+  { name: 'step', source: 'step.cc', flags: ['-O2'], runs: [[String(Math.max(1, Math.round(48000 / kills)))]] },
+  {
+    name: 'storm',
+    source: 'storm.cc',
+    flags: ['-O1', '-fsanitize=address,undefined', '-fno-sanitize-recover=all'],
+    runs: [[String(Math.ceil(kills / 60))]],
   },
 ];
 

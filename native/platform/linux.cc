@@ -14,6 +14,24 @@
 #include <unistd.h>
 
 namespace isthmus::platform {
+namespace {
+
+/** So few that they are there before the next signal of a profiler comes: a call that is interrupted has done nothing. */
+constexpr uint64_t kAllocatedBytes = 64 << 10;
+
+/** ftruncate alone succeeds on a full tmpfs and the first write then dies of SIGBUS. */
+int allocate(int fd, uint64_t bytes) {
+  for (uint64_t at = 0; at < bytes; at += kAllocatedBytes) {
+    const uint64_t part = bytes - at < kAllocatedBytes ? bytes - at : kAllocatedBytes;
+    int error;
+    do error = ::posix_fallocate(fd, static_cast<off_t>(at), static_cast<off_t>(part));
+    while (error == EINTR);
+    if (error != 0) return error;
+  }
+  return 0;
+}
+
+}  // namespace
 
 const bool kGroupAccess = true;
 
@@ -28,11 +46,7 @@ Result create_unnamed(const std::string& folder, uint64_t bytes, uint32_t mode) 
     ::close(fd);
     return -error;
   }
-  // ftruncate alone succeeds on a full tmpfs and the first write then dies of SIGBUS.
-  int error;
-  do error = ::posix_fallocate(fd, 0, static_cast<off_t>(bytes));
-  while (error == EINTR);
-  if (error != 0) {
+  if (int error = allocate(fd, bytes); error != 0) {
     ::close(fd);
     return -error;
   }

@@ -171,6 +171,8 @@ class Channel {
   void advance(uint64_t size);
   void account(uint64_t sequence, Message& message);
   bool is_own(uint32_t tag) const;
+  bool passed_enough(uint64_t begun_at);
+  void forget_unfinished();
   Assembly* assembly_of(uint32_t tag);
   uint64_t history_start(uint64_t count, uint64_t& sequence) const;
 
@@ -201,7 +203,7 @@ class Channel {
   bool keeps_tail_ = false;
 
   // sender
-  uint64_t min_cursor_ = 0, loan_bytes_ = 0, loan_position_ = 0, last_probe_ns_ = 0, stuck_at_ = UINT64_MAX, sent_ = 0;
+  uint64_t min_cursor_ = 0, loan_bytes_ = 0, loan_position_ = 0, loan_head_ = 0, last_probe_ns_ = 0, stuck_at_ = UINT64_MAX, sent_ = 0;
   uint32_t seen_joins_ = 0;
 
   // receiver
@@ -212,7 +214,7 @@ class Channel {
   uint64_t large_bytes_ = 0;
   uint8_t* lent_place_ = nullptr;
   uint64_t lent_room_ = 0;
-  uint64_t gather_ns_ = 0;
+  uint64_t gather_ns_ = 0, forgot_ns_ = 0;
 
   // bells
   int bell_ = -1;

@@ -23,7 +23,7 @@ const char* const kPoints[] = {
     "send.published",    "send.unlocked",      "send.before-wake",  "chunk.published",   "drop.tail",
     "evict.locked",      "evict.marked",       "evict.mourning",    "receive.copied",    "receive.cursor",
     "wait.armed",        "bell.created",       "leave.marked",      "leave.bell",        "leave.absent",
-    "leave.exclusive",   "leave.removed",      "receive.before-wake",
+    "leave.exclusive",   "leave.same",         "leave.removed",     "receive.before-wake",
 };
 }  // namespace
 

@@ -78,6 +78,7 @@ bool Channel::presence_changed() {
 }
 
 bool Channel::arm(Wait what) {
+  if (what == Wait::data && !assemblies_.empty()) forget_unfinished();
   Gate& gate = gate_of(what);
   gate.armed[slot_ / 64].fetch_or(1ull << (slot_ % 64), std::memory_order_seq_cst);
   gate.flags.fetch_or(kGateBells, std::memory_order_seq_cst);

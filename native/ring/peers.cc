@@ -53,6 +53,10 @@ Status Channel::open(const RegionOptions& region_options, const HandleOptions& o
   drops_ = constants().policy != kBlock;
   latest_ = constants().latest != 0;
   keeps_tail_ = drops_ || constants().history > 0;
+  // What was remembered of another region says nothing about this one.
+  min_cursor_ = loan_bytes_ = last_probe_ns_ = sent_ = 0;
+  seen_joins_ = 0;
+  stuck_at_ = UINT64_MAX;
   echo_ = options.echo;
   role_ = options.role;
   if (role_ == 0) return kOk;
@@ -124,11 +128,13 @@ Status Channel::join(bool with_history) {
     unlock();
     return kCorrupt;
   }
-  cursor_ = published_ = joined_at_ = start;
+  cursor_ = joined_at_ = start;
+  // Who comes back may still hold views, whose places are not to be used again.
+  published_ = views_.empty() ? start : views_.front().start;
   cached_head_ = start;
   expected_ = sequence;
   Peer& mine = peer(slot_);
-  mine.cursor.store(start, std::memory_order_relaxed);
+  mine.cursor.store(published_, std::memory_order_relaxed);
   FAULT("join.cursor");
   mine.state.store(kActive, std::memory_order_release);
   FAULT("join.active");

@@ -19,6 +19,10 @@ constexpr uint64_t kNextChunkNs = 100000;
 constexpr uint64_t kAllChunksNs = 4 * 1000000;
 /** Larger messages are not expected within that time. */
 constexpr uint64_t kLargestLentBytes = 16 << 20;
+/** So often senders are looked at that have begun a message and do not go on with it. */
+constexpr uint64_t kForgetNs = 100 * 1000000;
+/** What one call passes over at most, beyond a ring full of it: the event loop has other things to do. */
+constexpr uint64_t kMostPassedBytes = 4 << 20;
 }  // namespace
 
 bool Channel::is_own(uint32_t tag) const {
@@ -51,6 +55,7 @@ Status Channel::peek(RecordHeader& header, uint64_t& size) {
       cached_head_ = region()->heads.head.load(std::memory_order_acquire);
       if (cursor_ == cached_head_) {
         if (cursor_ != published_) publish_cursor();
+        if (!assemblies_.empty()) forget_unfinished();
         return kEmpty;
       }
       gather();
@@ -64,6 +69,13 @@ Status Channel::peek(RecordHeader& header, uint64_t& size) {
     return status;
   }
   return kEmpty;
+}
+
+/** True for a call that has passed over all that was there when it began, and more: there need not be an end to it. */
+bool Channel::passed_enough(uint64_t begun_at) {
+  if (cursor_ - begun_at <= capacity_ + kMostPassedBytes) return false;
+  publish_cursor();
+  return true;
 }
 
 /**
@@ -140,10 +152,11 @@ Status Channel::receive(uint8_t* place, uint64_t room, Message& message, uint64_
     Status status = jump_to_latest();
     if (status != kOk) return status;
   }
+  const uint64_t begun_at = cursor_;
   for (;;) {
     RecordHeader header;
     uint64_t size;
-    Status status = peek(header, size);
+    Status status = passed_enough(begun_at) ? kEmpty : peek(header, size);
     if (status != kOk) return status;
     const uint32_t kind = kind_of(header.tag);
     if (kind == kPad) {
@@ -222,10 +235,11 @@ Status Channel::move_out() {
 Status Channel::receive_view(const uint8_t*& place, Message& message, uint64_t& ticket) {
   if (!(role_ & kReceiver)) return kWrongRole;
   if (drops_) return kUnsupported;
+  const uint64_t begun_at = cursor_;
   for (;;) {
     RecordHeader header;
     uint64_t size;
-    Status status = peek(header, size);
+    Status status = passed_enough(begun_at) ? kEmpty : peek(header, size);
     if (status != kOk) return status;
     const uint32_t kind = kind_of(header.tag);
     if (kind == kChunk) {
@@ -259,6 +273,23 @@ void Channel::release_view(uint64_t ticket) {
   views_.erase(views_.begin(), views_.begin() + static_cast<std::ptrdiff_t>(done));
   const uint64_t target = views_.empty() ? cursor_ : views_.front().start;
   if (target - published_ >= capacity_ / 16 || (views_.empty() && cursor_ == cached_head_)) publish_cursor();
+}
+
+/** Frees what was begun by senders that have died or left since: they will not go on with it. */
+void Channel::forget_unfinished() {
+  const uint64_t now = platform::now_ns();
+  if (now - forgot_ns_ < kForgetNs) return;
+  forgot_ns_ = now;
+  for (size_t i = assemblies_.size(); i-- > 0;) {
+    const Assembly& assembly = assemblies_[i];
+    if (assembly.lent || (assembly.slot == slot_ && assembly.generation == (generation_ & 0xffff))) continue;
+    const uint32_t generation = peer(assembly.slot).generation.load(std::memory_order_acquire) & 0xffff;
+    if (generation == assembly.generation && platform::byte_is_held(file_.fd(), kPeerByte + assembly.slot)) continue;
+    // It may have gone on with it before it went; what it sent is there by now.
+    if (data_waiting()) return;
+    give_memory(assembly.data, assembly.room);
+    assemblies_.erase(assemblies_.begin() + static_cast<std::ptrdiff_t>(i));
+  }
 }
 
 Assembly* Channel::assembly_of(uint32_t tag) {

@@ -15,6 +15,10 @@ using platform::LockKind;
 std::string private_prefix() { return "isthmus-u" + std::to_string(platform::user_id()) + "-"; }
 std::string group_prefix() { return "isthmus-g" + std::to_string(platform::group_id()) + "-"; }
 
+/** For half a second; whoever removes a region needs microseconds, unless he is stopped. */
+constexpr int kClearTurns = 1000;
+constexpr uint64_t kClearNs = 500000;
+
 bool power_of_two(uint64_t value) { return value != 0 && (value & (value - 1)) == 0; }
 
 bool acceptable(const platform::FileFacts& facts, bool group) {
@@ -44,6 +48,7 @@ bool remove_if_abandoned(int fd, const std::string& path) {
   platform::FileFacts opened, named;
   bool ours = platform::facts_of(fd, opened) == 0 && platform::facts_of_path(path, named) == 0 && same_file(opened, named);
   if (ours) {
+    FAULT("leave.same");
     remove_bells(path.substr(path.rfind('/') + 1));
     ours = platform::remove_file(path) == 0;
     FAULT("leave.removed");
@@ -155,7 +160,7 @@ Status RegionFile::open(const RegionOptions& options) {
       if (attempt == 0) sweep();
       Status status = create(options, fd);
       if (status == -EEXIST) continue;
-      return status == kOk ? adopt(fd, options) : status;
+      return status == kOk ? adopt_or_close(fd, options) : status;
     }
     // A link, a folder, a socket: whatever it is, it is no region.
     if (fd == -ELOOP || fd == -EISDIR || fd == -ENXIO) return kForeign;
@@ -180,14 +185,17 @@ Status RegionFile::open(const RegionOptions& options) {
       platform::close_file(fd);
       continue;
     }
-    status = adopt(fd, options);
-    if (status != kOk) {
-      platform::unmap(mapping_);
-      platform::close_file(fd);
-    }
-    return status;
+    return adopt_or_close(fd, options);
   }
   return kBusy;
+}
+
+Status RegionFile::adopt_or_close(int fd, const RegionOptions& options) {
+  const Status status = adopt(fd, options);
+  if (status == kOk) return status;
+  platform::unmap(mapping_);
+  platform::close_file(fd);
+  return status;
 }
 
 void RegionFile::close() {
@@ -229,8 +237,17 @@ int sweep() {
 
 Status clear_region(const std::string& name, bool group) {
   const std::string path = region_path(name, group);
+  // Present while it is removed: the last who leaves may be about to remove it as well, and would remove what
+  // somebody else makes under this name as soon as it is free.
+  int fd = platform::open_existing(path);
+  for (int turn = 0; fd >= 0 && turn < kClearTurns; turn++) {
+    if (platform::lock_byte(fd, kPresenceByte, LockKind::shared) != -EAGAIN) break;
+    platform::sleep_ns(kClearNs);
+  }
   remove_bells(path.substr(path.rfind('/') + 1));
-  return platform::remove_file(path);
+  const Status status = platform::remove_file(path);
+  platform::close_file(fd);
+  return status;
 }
 
 std::vector<RegionEntry> list_regions() {

@@ -44,6 +44,7 @@ class RegionFile {
  private:
   Status create(const RegionOptions& options, int& fd);
   Status adopt(int fd, const RegionOptions& options);
+  Status adopt_or_close(int fd, const RegionOptions& options);
   Status check(const RegionOptions& options, uint64_t file_bytes);
 
   platform::Mapping mapping_;

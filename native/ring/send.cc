@@ -9,6 +9,8 @@
 namespace isthmus {
 namespace {
 constexpr uint64_t kProbeNs = 10 * 1000000;
+/** Long enough to look at an owner that may be dead. */
+constexpr uint64_t kLoanLockNs = 20 * 1000000;
 /** So far ahead of what is written the ring is fetched from the receivers' caches. */
 constexpr uint64_t kPrefetchBytes = 1024;
 }
@@ -53,7 +55,7 @@ Status Channel::read_header(uint64_t position, uint64_t limit, RecordHeader& hea
   header.tag = static_cast<uint32_t>(first >> 32);
   size = record_bytes(header.bytes);
   const uint32_t kind = kind_of(header.tag);
-  if (kind < kPad || kind > kChunk || size > limit - position || size > capacity_ - offset) return kCorrupt;
+  if (kind < kPad || kind > kChunk || slot_of(header.tag) >= kMaxPeers || size > limit - position || size > capacity_ - offset) return kCorrupt;
   if (kind == kPad && size != capacity_ - offset) return kCorrupt;
   return kOk;
 }
@@ -312,14 +314,16 @@ Status Channel::loan(uint64_t bytes, uint8_t*& place) {
   // With several producers a place that is lent would have to hold up all of them.
   if (constants().type != kRoute || drops_) return kUnsupported;
   if (bytes > inline_limit_) return kTooLarge;
-  Status status = lock(10 * 1000000);
+  Status status = lock(kLoanLockNs);
   if (status != kOk) return status;
-  uint64_t position = region()->heads.head.load(std::memory_order_relaxed);
+  const uint64_t head = region()->heads.head.load(std::memory_order_relaxed);
+  uint64_t position = head;
   status = make_room(record_bytes(bytes), position);
   unlock();
   if (status != kOk) return status;
   loan_bytes_ = bytes;
   loan_position_ = position;
+  loan_head_ = head;
   place = file_.data() + offset_of(position) + sizeof(RecordHeader);
   return kOk;
 }
@@ -329,7 +333,12 @@ Status Channel::commit_loan(uint64_t bytes) {
   Status status = lock(5ull * 1000000000);
   if (status != kOk) return status;
   const Commit* commit = commit_in_force();
-  const uint64_t sequence = commit ? commit->next_sequence.load(std::memory_order_relaxed) : 0;
+  // Somebody else has sent meanwhile, who had no right to: `head` would go back.
+  if (!commit || commit->position.load(std::memory_order_relaxed) != loan_head_) {
+    unlock();
+    return kCorrupt;
+  }
+  const uint64_t sequence = commit->next_sequence.load(std::memory_order_relaxed);
   put_record(loan_position_, kData, bytes, sequence);
   publish(loan_position_ + record_bytes(bytes), sequence + 1, loan_position_);
   unlock();

@@ -40,8 +40,10 @@ inline void victim_sends(const std::string& name, uint64_t count) {
   Status status = channel.open(region(name), handle);
   CHECK(status == kOk, "the victim's open gave %d", status);
   std::vector<uint8_t> bytes;
+  // Not the process's id: in a long run another victim gets the same.
+  const uint64_t self = platform::random_64() | 1;
   for (uint64_t i = 0; i < count; i++) {
-    fill(bytes, kHeadBytes + mix(i) % (i % 8 == 7 ? 20000 : 900), static_cast<uint64_t>(platform::process_id()), i);
+    fill(bytes, kHeadBytes + mix(i) % (i % 8 == 7 ? 20000 : 900), self, i);
     status = send_wait(channel, bytes.data(), bytes.size(), 12 * kHangNs);
     CHECK(status == kOk, "the victim's send gave %d", status);
   }
@@ -107,6 +109,7 @@ inline int victim(const char* scenario, const std::string& name, const char* poi
   if (!strcmp(scenario, "receive")) victim_receives(name, 200);
   if (!strcmp(scenario, "corpse")) victim_is_corpse(name);
   if (!strcmp(scenario, "churn")) victim_churns(name);
+  if (!strcmp(scenario, "leave")) victim_receives(name, 0);
   if (!strcmp(scenario, "send-forever")) victim_sends(name, ~0ull);
   if (!strcmp(scenario, "receive-forever")) {
     for (;;) victim_receives(name, ~0ull);

@@ -144,8 +144,33 @@ void stop_at(const char* scenario, const char* point, int countdown, bool holds_
   CHECK(nothing_left(name), "files left after a stop at %s", point);
 }
 
+/** Whoever clears a channel waits for one who is removing it; else what is made next under its name would be removed. */
+void clear_while_leaving() {
+  const std::string name = unique_name("clear");
+  Child child = start("leave", name, "leave.same", -1);
+  Fate fate;
+  while ((fate = child.look()) == Fate::running) platform::sleep_ns(100000);
+  CHECK(fate == Fate::stopped, "nobody left");
+  Channel first, second;
+  HandleOptions handle;
+  std::thread clearing([&] {
+    clear_region(name, false);
+    CHECK(first.open(region(name), handle) == kOk, "open");
+  });
+  // By now it waits, or has done something wrong.
+  platform::sleep_ns(20 * 1000000);
+  child.go_on();
+  CHECK(child.end() == Fate::finished, "it did not end by itself");
+  clearing.join();
+  CHECK(second.open(region(name), handle) == kOk && second.count(kReceiver) == 2, "two who come afterwards meet");
+  first.close();
+  second.close();
+  CHECK(nothing_left(name), "files left");
+}
+
 int stopped(int depth) {
-  int stops = 0;
+  int stops = 1;
+  clear_while_leaving();
   for (int countdown = 1; countdown <= depth; countdown++) {
     for (bool killed : {false, true}) {
       for (const char* point : {"lock.taken", "send.room", "send.header", "send.payload", "send.commit", "send.published"}) {

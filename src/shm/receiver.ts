@@ -245,11 +245,18 @@ export class Receiver {
       if (this.#atWork > 0 && this.#waiting.size === 0) return;
       if (!this.#serve()) {
         // A sender that goes on sending would otherwise ring for every message.
-        if (this.#spins()) continue;
-        this.#bell.listen(WAIT.data, this.#pump, this.#keepAlive);
-        // What looks all the time would hold the process.
-        if (this.#options.wait === 'busy' && this.#keepAlive) this.#later();
-        else if (this.#bell.arm(WAIT.data)) continue;
+        if (!this.#spins()) {
+          this.#bell.listen(WAIT.data, this.#pump, this.#keepAlive);
+          // What looks all the time would hold the process.
+          if (this.#options.wait === 'busy' && this.#keepAlive) {
+            this.#later();
+            return;
+          }
+          if (!this.#bell.arm(WAIT.data)) return;
+        }
+        // What has come may be no message yet, or never become one; a turn ends all the same.
+        if (performance.now() <= until) continue;
+        this.#later();
         return;
       }
       if (given % TURN_LOOK === 0 && performance.now() > until && this.#isWanted()) {
