@@ -54,7 +54,7 @@ const works = (/** @type {readonly string[]} */ [program = '', ...args]) =>
 /** zig as a command: `ZIG`, `zig`, or the Python package of it. */
 function findZig() {
   const candidates = [process.env['ZIG']?.split(' ') ?? [], ['zig'], ['python3', '-m', 'ziglang']];
-  return candidates.find((candidate) => candidate.length > 0 && works([...candidate, 'version']));
+  return candidates.find(([program, ...rest]) => program && works([program, ...rest, 'version']));
 }
 
 function isMusl() {

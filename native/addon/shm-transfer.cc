@@ -45,10 +45,7 @@ napi_value send_batch(napi_env env, napi_callback_info info) {
 
 /** Electron forbids memory of ours behind an ArrayBuffer; ISTHMUS_NO_EXTERNAL_BUFFERS=1 does so anywhere. */
 static bool external_is_forbidden() {
-  static const bool forbidden = [] {
-    const char* said = std::getenv("ISTHMUS_NO_EXTERNAL_BUFFERS");
-    return said && std::strcmp(said, "1") == 0;
-  }();
+  static const bool forbidden = platform::is_switched_on("ISTHMUS_NO_EXTERNAL_BUFFERS");
   return forbidden;
 }
 

@@ -6,7 +6,7 @@
 #define WIN32_LEAN_AND_MEAN
 #include <windows.h>
 
-// Every function of Node-API that the addon calls; the linker names one that is missing.
+// Every function of Node-API that the addon calls, as test/tooling/native-targets.test.ts checks.
 #define NODE_API_FUNCTIONS(one)         \
   one(napi_add_env_cleanup_hook)        \
   one(napi_call_function)               \
@@ -33,6 +33,7 @@
   one(napi_get_value_int64)             \
   one(napi_get_value_string_utf8)       \
   one(napi_is_buffer)                   \
+  one(napi_is_detached_arraybuffer)     \
   one(napi_ref_threadsafe_function)     \
   one(napi_release_threadsafe_function) \
   one(napi_remove_env_cleanup_hook)     \

@@ -109,6 +109,8 @@ uint64_t now_ns();
 void sleep_ns(uint64_t ns);
 void yield_processor();
 uint64_t random_64();
+/** Whether the environment of this process, as the program has it now, says 1. */
+bool is_switched_on(const char* variable);
 
 #ifdef ISTHMUS_FAULT_POINTS
 /** Ends (or stops) this process as a kill does. */

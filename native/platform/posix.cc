@@ -5,6 +5,8 @@
 
 #include <cerrno>
 #include <csignal>
+#include <cstdlib>
+#include <cstring>
 #include <ctime>
 #include <dirent.h>
 #include <fcntl.h>
@@ -213,6 +215,11 @@ void sleep_ns(uint64_t ns) {
 }
 
 void yield_processor() { ::sched_yield(); }
+
+bool is_switched_on(const char* variable) {
+  const char* said = ::getenv(variable);
+  return said && ::strcmp(said, "1") == 0;
+}
 
 #ifdef ISTHMUS_FAULT_POINTS
 void end_process(bool stop_only) { ::raise(stop_only ? SIGSTOP : SIGKILL); }

@@ -285,6 +285,12 @@ void sleep_ns(uint64_t ns) { ::Sleep(static_cast<DWORD>((ns + 999999) / 1000000)
 
 void yield_processor() { ::SwitchToThread(); }
 
+bool is_switched_on(const char* variable) {
+  // Not getenv, which knows what there was when the process began.
+  char said[4];
+  return ::GetEnvironmentVariableA(variable, said, sizeof said) == 1 && said[0] == '1';
+}
+
 uint64_t random_64() {
   uint64_t value = 0;
   if (!::RtlGenRandom(&value, sizeof value)) value = now_ns() * 0x9e3779b97f4a7c15u;

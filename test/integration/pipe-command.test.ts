@@ -130,12 +130,13 @@ test('an interrupted listener refuses what waits, answers what is being processe
 test('a listener that is interrupted during its last message finishes it and exits with 130', { skip }, async (t) => {
   const { folder, at } = place(t);
   const go = join(folder, 'go');
-  // Ends well once the file is there.
+  // Ends well once the file is there. Before it has the message, its listener may still be at starting it, and then
+  // hears of a signal only later.
   const listener = await listening(at, folder, [
     '-n',
     '1',
     '--exec',
-    `echo begun; while [ ! -e '${go}' ] && ${HAS_LISTENER}; do sleep 0.01; done`,
+    `cat >/dev/null; echo begun; while [ ! -e '${go}' ] && ${HAS_LISTENER}; do sleep 0.01; done`,
   ]);
   const sent = send('p', 'last', { directory: folder });
   await listener.says('stdout', /begun\n/);

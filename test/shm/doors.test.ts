@@ -14,7 +14,6 @@ import {
 import { makeMessage } from './content.ts';
 import { Member, nothingLeft, startMembers, uniqueName } from './processes.ts';
 
-const linuxOnly = { skip: process.platform !== 'linux' };
 const FOREVER = { timeoutMs: 60_000 };
 
 function opener(t: TestContext, options: ShmChannelOptions = {}): (mode?: ConnMode) => IPCChannel {
@@ -87,7 +86,7 @@ test('what isthmus/shm exports is what its documents name', () => {
   ]);
 });
 
-test('every call after close says so, and after disconnect; both may be said twice', linuxOnly, async (t) => {
+test('every call after close says so, and after disconnect; both may be said twice', async (t) => {
   const open = opener(t);
   const closed = open();
   closed.disconnect();
@@ -105,7 +104,7 @@ test('every call after close says so, and after disconnect; both may be said twi
   assert.deepEqual(await iterator.return?.(), { done: true, value: undefined });
 });
 
-test('arguments that mean nothing are refused, each by name, with INVALID_ARGUMENT', linuxOnly, async (t) => {
+test('arguments that mean nothing are refused, each by name, with INVALID_ARGUMENT', async (t) => {
   const channel = opener(t)();
   const name = uniqueName('never');
   const make = (type: unknown, mode: unknown, options: unknown = {}): unknown =>
@@ -199,57 +198,53 @@ test('arguments that mean nothing are refused, each by name, with INVALID_ARGUME
   assert.equal(channel.tryReceive(), null);
 });
 
-test(
-  'a wait that was aborted before or half-way ends with TIME_CANCELLED, and the next is not disturbed',
-  linuxOnly,
-  async (t) => {
-    const open = opener(t, { capacityBytes: 4096 });
-    const [receiver, sender] = [open(ConnMode.RECEIVER), open(ConnMode.SENDER)];
-    const before = AbortSignal.abort();
-    const cancelled = (activity: number): string => `TIME_CANCELLED ${activity}`;
-    assert.equal(await errorOf(() => receiver.receive({ signal: before })), cancelled(IPCStatus.RECEIVE_FAILED));
-    assert.equal(await errorOf(() => receiver.receiveMany(1, { signal: before })), cancelled(IPCStatus.RECEIVE_FAILED));
-    assert.equal(await errorOf(() => sender.send('x', { signal: before })), cancelled(IPCStatus.SEND_FAILED));
-    const place = Buffer.alloc(100);
-    const late = { signal: before };
-    assert.equal(await errorOf(() => receiver.receiveInto(place, late)), cancelled(IPCStatus.RECEIVE_FAILED));
-    assert.equal(await errorOf(() => receiver.receiveView(late)), cancelled(IPCStatus.RECEIVE_FAILED));
-    assert.equal(
-      await errorOf(() => sender.waitForReceivers(1, { signal: before })),
-      cancelled(IPCStatus.CONNECTION_FAILED),
-    );
-    assert.equal(receiver.tryReceive(), null);
-    while (sender.trySend(Buffer.alloc(500)));
-    const abort = new AbortController();
-    const { signal } = abort;
-    const ends = [
-      sender.send(Buffer.alloc(500, 1), { signal }),
-      sender.sendMany([Buffer.alloc(500, 2)], { signal }),
-      sender.send(Buffer.alloc(50_000, 3), { signal }),
-      sender.waitForReceivers(5, { signal }),
-    ].map((promise) => errorOf(() => promise));
-    const last = sender.send('last', FOREVER);
-    abort.abort();
-    for (const end of ends) assert.match(await end, /^TIME_CANCELLED -/);
-    let received = await receiver.receive(FOREVER);
-    while (received.length === 500) received = await receiver.receive(FOREVER);
-    await last;
-    assert.equal(received.toString(), 'last');
-    const again = new AbortController();
-    const given = [
-      errorOf(() => receiver.receive({ signal: again.signal })),
-      errorOf(() => receiver.receiveInto(place, { signal: again.signal })),
-      errorOf(() => receiver.receiveView({ signal: again.signal })),
-    ];
-    const other = receiver.receive(FOREVER);
-    again.abort();
-    for (const up of given) assert.match(await up, /^TIME_CANCELLED -/);
-    await sender.send('for the other');
-    assert.equal((await other).toString(), 'for the other');
-  },
-);
+test('a wait that was aborted before or half-way ends with TIME_CANCELLED, and the next is not disturbed', async (t) => {
+  const open = opener(t, { capacityBytes: 4096 });
+  const [receiver, sender] = [open(ConnMode.RECEIVER), open(ConnMode.SENDER)];
+  const before = AbortSignal.abort();
+  const cancelled = (activity: number): string => `TIME_CANCELLED ${activity}`;
+  assert.equal(await errorOf(() => receiver.receive({ signal: before })), cancelled(IPCStatus.RECEIVE_FAILED));
+  assert.equal(await errorOf(() => receiver.receiveMany(1, { signal: before })), cancelled(IPCStatus.RECEIVE_FAILED));
+  assert.equal(await errorOf(() => sender.send('x', { signal: before })), cancelled(IPCStatus.SEND_FAILED));
+  const place = Buffer.alloc(100);
+  const late = { signal: before };
+  assert.equal(await errorOf(() => receiver.receiveInto(place, late)), cancelled(IPCStatus.RECEIVE_FAILED));
+  assert.equal(await errorOf(() => receiver.receiveView(late)), cancelled(IPCStatus.RECEIVE_FAILED));
+  assert.equal(
+    await errorOf(() => sender.waitForReceivers(1, { signal: before })),
+    cancelled(IPCStatus.CONNECTION_FAILED),
+  );
+  assert.equal(receiver.tryReceive(), null);
+  while (sender.trySend(Buffer.alloc(500)));
+  const abort = new AbortController();
+  const { signal } = abort;
+  const ends = [
+    sender.send(Buffer.alloc(500, 1), { signal }),
+    sender.sendMany([Buffer.alloc(500, 2)], { signal }),
+    sender.send(Buffer.alloc(50_000, 3), { signal }),
+    sender.waitForReceivers(5, { signal }),
+  ].map((promise) => errorOf(() => promise));
+  const last = sender.send('last', FOREVER);
+  abort.abort();
+  for (const end of ends) assert.match(await end, /^TIME_CANCELLED -/);
+  let received = await receiver.receive(FOREVER);
+  while (received.length === 500) received = await receiver.receive(FOREVER);
+  await last;
+  assert.equal(received.toString(), 'last');
+  const again = new AbortController();
+  const given = [
+    errorOf(() => receiver.receive({ signal: again.signal })),
+    errorOf(() => receiver.receiveInto(place, { signal: again.signal })),
+    errorOf(() => receiver.receiveView({ signal: again.signal })),
+  ];
+  const other = receiver.receive(FOREVER);
+  again.abort();
+  for (const up of given) assert.match(await up, /^TIME_CANCELLED -/);
+  await sender.send('for the other');
+  assert.equal((await other).toString(), 'for the other');
+});
 
-test('one loan at a time: committed or released once, and gone with its handle', linuxOnly, async (t) => {
+test('one loan at a time: committed or released once, and gone with its handle', async (t) => {
   const name = uniqueName('loans');
   const sender = new IPCChannel(ChannelType.ROUTE, name, ConnMode.SENDER, { capacityBytes: 16_384 });
   const receiver = new IPCChannel(ChannelType.ROUTE, name, ConnMode.RECEIVER);
@@ -271,7 +266,7 @@ test('one loan at a time: committed or released once, and gone with its handle',
   assert.equal(receiver.tryReceive(), null);
 });
 
-test('joins, leaves and deaths of others are told once each, with process, name and lag', linuxOnly, async (t) => {
+test('joins, leaves and deaths of others are told once each, with process, name and lag', async (t) => {
   const name = uniqueName('presence');
   const watcher = new IPCChannel(ChannelType.CHANNEL, name, ConnMode.SENDER);
   t.after(() => watcher.close());
@@ -312,7 +307,7 @@ test('joins, leaves and deaths of others are told once each, with process, name 
   await nothingLeft(name);
 });
 
-test('a channel holds 1,024 handles, and says when there are more', linuxOnly, (t) => {
+test('a channel holds 1,024 handles, and says when there are more', (t) => {
   const open = opener(t, { capacityBytes: 4096 });
   const handles = Array.from({ length: 1024 }, () => open(ConnMode.RECEIVER));
   assert.throws(() => open(ConnMode.SENDER), { code: 'LIMIT_PEERS' });

@@ -5,7 +5,6 @@ import { type TestContext, test } from 'node:test';
 import { ChannelType, ConnMode, IPCChannel, IPCStatus, type ShmChannelOptions } from '../../src/shm/index.ts';
 import { uniqueName } from './processes.ts';
 
-const linuxOnly = { skip: process.platform !== 'linux' };
 const FOREVER = { timeoutMs: 60_000 };
 
 function opener(t: TestContext, options: ShmChannelOptions = {}): (mode: ConnMode) => IPCChannel {
@@ -17,7 +16,7 @@ function opener(t: TestContext, options: ShmChannelOptions = {}): (mode: ConnMod
   };
 }
 
-test('calls at once are served in the order in which they were made', linuxOnly, async (t) => {
+test('calls at once are served in the order in which they were made', async (t) => {
   const open = opener(t, { capacityBytes: 4096 });
   const [receiver, sender] = [open(ConnMode.RECEIVER), open(ConnMode.SENDER)];
   const count = 200;
@@ -40,7 +39,7 @@ test('calls at once are served in the order in which they were made', linuxOnly,
   for (const stop of [...stops, ...stops]) stop();
 });
 
-test('whoever waits is served in his turn, whichever way he receives', linuxOnly, async (t) => {
+test('whoever waits is served in his turn, whichever way he receives', async (t) => {
   const open = opener(t, { capacityBytes: 65_536 });
   const [receiver, sender] = [open(ConnMode.RECEIVER), open(ConnMode.SENDER)];
   const wanted = 300;
@@ -75,7 +74,7 @@ test('whoever waits is served in his turn, whichever way he receives', linuxOnly
   await sending;
 });
 
-test('a place that is too small is refused to who gave it, and the message is the next one', linuxOnly, async (t) => {
+test('a place that is too small is refused to who gave it, and the message is the next one', async (t) => {
   const open = opener(t);
   const [receiver, sender] = [open(ConnMode.RECEIVER), open(ConnMode.SENDER)];
   const gone = Buffer.alloc(100);

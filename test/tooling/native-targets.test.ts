@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { hostTarget, TARGETS } from '../../scripts/native-targets.mjs';
@@ -38,4 +39,15 @@ test('a target that is none is a failure that says which there are', () => {
   const { status, stderr } = build('--target', 'amiga');
   assert.equal(status, 1);
   assert.match(stderr, /^build-native: no target is called 'amiga'; there are: linux-x64, [^\n]*\n$/);
+});
+
+test('on Windows the addon looks for the functions of Node-API that it calls, and for no others', () => {
+  const folder = join(process.cwd(), 'native', 'addon');
+  const text = (name: string): string => readFileSync(join(folder, name), 'utf8');
+  const found = (source: string, pattern: RegExp): string[] =>
+    [...new Set([...source.matchAll(pattern)].map(([, name]) => name ?? ''))].sort();
+  const others = readdirSync(folder).filter((name) => name !== 'windows-host.cc');
+  const called = found(others.map(text).join('\n'), /\b(napi_\w+)\(/g);
+  assert.ok(called.length > 20);
+  assert.deepEqual(found(text('windows-host.cc'), /\bone\((napi_\w+)\)/g), called);
 });
