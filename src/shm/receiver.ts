@@ -193,7 +193,8 @@ export class Receiver {
   addHandler(handler: MessageHandler, borrows: boolean): () => void {
     const own: Registration = { handler, borrows, active: true };
     this.#setHandlers([...this.#handlers, own]);
-    this.#pump();
+    // Not before the caller has what ends it, should the handler want that with the first message.
+    queueMicrotask(this.#pump);
     return () => {
       own.active = false;
       this.#setHandlers(this.#handlers.filter((other) => other !== own));

@@ -199,6 +199,19 @@ test('the next message waits for the promise of a handler; one that the handler 
   assert.deepEqual(rejections.map(String), ['Error: mine']);
 });
 
+test('a handler can end itself with its first message, also with one that was there before it', async (t) => {
+  const { receiver, sender } = pair(t);
+  for (const data of numbered(3)) sender.trySend(data);
+  const seen: (number | undefined)[] = [];
+  const end = receiver.onMessage((data) => {
+    end();
+    seen.push(data[0]);
+  });
+  await turn();
+  assert.deepEqual(seen, [0]);
+  assert.equal(receiver.tryReceive()?.[0], 1);
+});
+
 test('ending a handler ends that one, once; the same function may be given again', async (t) => {
   const { receiver, sender } = pair(t);
   let calls = 0;
