@@ -99,7 +99,8 @@ export function errorOfStatus(activity: Activity, status: number, channel: strin
   const known = ERROR_OF_STATUS[status];
   if (known) return shmError(activity, known[0], `channel '${channel}': ${known[1]}`, details);
   const errno = -status;
-  if (errno === constants.errno.ENOSPC || errno === constants.errno.ENOMEM) {
+  // EFBIG: the process may not make files of this size (ulimit -f).
+  if ([constants.errno.ENOSPC, constants.errno.ENOMEM, constants.errno.EFBIG].includes(errno)) {
     return shmError(activity, 'SYSTEM_SHM_SPACE', `channel '${channel}': not enough shared memory`, details);
   }
   if (errno === constants.errno.EACCES || errno === constants.errno.EPERM) {

@@ -20,3 +20,14 @@ test('too little shared memory is an error when a channel is made, and never a c
   const run = spawnSync(UNSHARE, ['-rm', 'sh', '-c', shell, process.execPath, PROGRAM], { encoding: 'utf8' });
   assert.equal(run.stdout, 'SYSTEM_SHM_SPACE -6 true\ntrue\n', run.stderr);
 });
+
+test('a limit for the size of files is an error when a channel is made, and does not end the process', {
+  skip: process.platform === 'win32',
+}, () => {
+  const program = `
+    import { ChannelType, IPCChannel } from ${JSON.stringify(ENTRY)};
+    try { new IPCChannel(ChannelType.CHANNEL, 'limited'); } catch (error) { console.log(error.code, error.statusCode); }`;
+  const shell = 'ulimit -f 100 && exec "$0" --input-type=module -e "$1"';
+  const run = spawnSync('sh', ['-c', shell, process.execPath, program], { encoding: 'utf8' });
+  assert.equal(run.stdout, 'SYSTEM_SHM_SPACE -6\n', run.stderr);
+});
