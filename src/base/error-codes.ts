@@ -70,6 +70,7 @@ export const ERROR_CODES = {
   LIMIT_OUTBOX: { kind: 'connection', retry: true, meaning: 'the outbox is full and its policy is to disconnect or to fail' },
   LIMIT_OFFLINE_QUEUE: { kind: 'connection', retry: true, meaning: 'too much waits for the connection to come back' },
   LIMIT_RATE: { kind: 'connection', retry: true, meaning: 'more messages a second than allowed' },
+  LIMIT_FILES: { kind: 'plain', retry: true, meaning: 'the process, or the machine, has as many files and sockets open as the system allows' },
   LIMIT_PEERS: { kind: 'channel', retry: true, meaning: 'the shared-memory channel has as many senders and receivers as it holds' },
   LIMIT_PRODUCERS: { kind: 'channel', retry: true, meaning: 'a ROUTE has a producer already, and takes one' },
   LIMIT_EVICTED: { kind: 'channel', retry: true, meaning: 'this receiver was a ring behind for too long and was evicted; it may rejoin' },

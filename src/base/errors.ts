@@ -121,3 +121,8 @@ export function abortError(signal: AbortSignal): IPCError {
   }
   return ipcError('TIME_CANCELLED', 'the call was aborted', { cause: reason });
 }
+
+/** Whether the system gives no more descriptors to the process (EMFILE), or to anybody (ENFILE). */
+export function isOutOfFiles(errno: string | undefined): boolean {
+  return errno === 'EMFILE' || errno === 'ENFILE';
+}

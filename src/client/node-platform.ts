@@ -3,7 +3,7 @@
 import { randomUUID } from 'node:crypto';
 import { connect as connectNet, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
-import { abortError, ipcError, type IPCError, toError } from '../base/errors.ts';
+import { abortError, ipcError, type IPCError, isOutOfFiles, toError } from '../base/errors.ts';
 import { SlabPool } from '../session/slab-pool.ts';
 import { DIAL_OPTIONS } from '../transports/dial-options.ts';
 import { Patience } from '../transports/patience.ts';
@@ -132,7 +132,7 @@ function isOurselves({ localAddress, localPort, remoteAddress, remotePort }: Soc
 function connectFailed(address: Address, error: Error & { code?: string }): IPCError {
   const denied = error.code === 'EACCES' || error.code === 'EPERM';
   return ipcError(
-    denied ? 'NETWORK_PERMISSION' : 'NETWORK_CONNECT_FAILED',
+    isOutOfFiles(error.code) ? 'LIMIT_FILES' : denied ? 'NETWORK_PERMISSION' : 'NETWORK_CONNECT_FAILED',
     `cannot connect to ${showAddress(address)}: ${error.message === '' ? (error.code ?? error.name) : error.message}`,
     {
       cause: error,

@@ -2,7 +2,7 @@
 // users of PipeCom know.
 
 import type { ErrorCode } from '../base/error-codes.ts';
-import { IPCError, type IPCErrorOptions } from '../base/errors.ts';
+import { IPCError, type IPCErrorOptions, isOutOfFiles } from '../base/errors.ts';
 
 /** The error codes of PipeCom. */
 export type PipeErrorCode =
@@ -71,7 +71,8 @@ export function systemError(thrown: unknown, action: string, path: string): Pipe
   if (thrown instanceof PipeError) return thrown;
   const errno = errnoOf(thrown);
   const denied = errno === 'EACCES' || errno === 'EPERM' || errno === 'EROFS';
-  return new PipeError(denied ? 'NETWORK_PERMISSION' : 'NETWORK_LISTEN_FAILED', `cannot ${action} ${path}`, {
+  const code = isOutOfFiles(errno) ? 'LIMIT_FILES' : denied ? 'NETWORK_PERMISSION' : 'NETWORK_LISTEN_FAILED';
+  return new PipeError(code, `cannot ${action} ${path}`, {
     cause: thrown,
     details: { path, errno },
   });

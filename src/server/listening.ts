@@ -100,6 +100,9 @@ function listenError(address: EndpointAddress, error: NodeJS.ErrnoException, pla
       return address.kind === 'unix'
         ? occupied(where, 'a live server listens there')
         : ipcError('NETWORK_PORT_IN_USE', `${where}: another process listens on this port`, { cause: error, details });
+    case 'EMFILE':
+    case 'ENFILE':
+      return ipcError('LIMIT_FILES', `${where}: ${error.message}`, { cause: error, details });
     case 'EACCES':
     case 'EPERM':
       // So the system calls a pipe's name that it does not take; one of another user's is in use.

@@ -52,8 +52,8 @@ const PRESENCE_EVENTS = new Set<unknown>(['join', 'leave', 'death']);
  * joined; the messages of one handle come in the order in which it sent them.
  *
  * @throws IPCError from the constructor and `connect`: `SYSTEM_NO_ADDON`, `SYSTEM_SHM_SPACE`, `SYSTEM_SHM_FOREIGN`,
- * `USAGE_CHANNEL_MISMATCH`, `USAGE_NO_CHANNEL`, `LIMIT_PRODUCERS`, `LIMIT_PEERS`, `PEER_CORRUPT_REGION`, `USAGE_INVALID_OPTION`, `USAGE_INVALID_NAME`,
- * `TIME_OUT` when a stopped process held the lock for 5 s, which the thread waited for.
+ * `USAGE_CHANNEL_MISMATCH`, `USAGE_NO_CHANNEL`, `LIMIT_PRODUCERS`, `LIMIT_PEERS`, `LIMIT_FILES`,
+ * `PEER_CORRUPT_REGION`, `USAGE_INVALID_OPTION`, `USAGE_INVALID_NAME`, `TIME_OUT` when a stopped process held the lock for 5 s, which the thread waited for.
  *
  * @example
  * ```ts

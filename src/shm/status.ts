@@ -1,7 +1,7 @@
 // How the ring's statuses become errors, and the status codes that users of libipc know.
 
 import { constants } from 'node:os';
-import { IPCError, ipcError } from '../base/errors.ts';
+import { IPCError, ipcError, isOutOfFiles } from '../base/errors.ts';
 import type { ErrorCode } from '../base/error-codes.ts';
 
 /** native/ring/status.h holds the same numbers. */
@@ -99,6 +99,7 @@ export function errorOfStatus(activity: Activity, status: number, channel: strin
   const known = ERROR_OF_STATUS[status];
   if (known) return shmError(activity, known[0], `channel '${channel}': ${known[1]}`, details);
   const errno = -status;
+  const name = Object.entries(constants.errno).find(([, value]) => value === errno)?.[0] ?? String(status);
   // EFBIG: the process may not make files of this size (ulimit -f).
   if ([constants.errno.ENOSPC, constants.errno.ENOMEM, constants.errno.EFBIG].includes(errno)) {
     return shmError(activity, 'SYSTEM_SHM_SPACE', `channel '${channel}': not enough shared memory`, details);
@@ -106,8 +107,9 @@ export function errorOfStatus(activity: Activity, status: number, channel: strin
   if (errno === constants.errno.EACCES || errno === constants.errno.EPERM) {
     return shmError(activity, 'NETWORK_PERMISSION', `channel '${channel}': the system refused access`, details);
   }
+  if (isOutOfFiles(name))
+    return shmError(activity, 'LIMIT_FILES', `channel '${channel}': too many open files`, details);
   if (errno === constants.errno.EBADF) return closedError(activity, channel);
-  const name = Object.entries(constants.errno).find(([, value]) => value === errno)?.[0] ?? String(status);
   return shmError(activity, 'SYSTEM_UNEXPECTED', `channel '${channel}': unexpected ${name}`, details);
 }
 
