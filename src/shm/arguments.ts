@@ -4,7 +4,7 @@
 import { types } from 'node:util';
 import { integerOption, invalidOption } from '../base/options.ts';
 import { FOREVER, resolveWait, type ResolvedWait, type ShmWaitOptions } from './options.ts';
-import { type Activity, checked } from './status.ts';
+import { type Activity, checked, withStatus } from './status.ts';
 
 // Not `instanceof`, which also takes what only looks like bytes, and would be sent as nothing.
 const { isArrayBuffer, isUint8Array } = types;
@@ -13,7 +13,10 @@ const { isArrayBuffer, isUint8Array } = types;
 export type Sendable = Uint8Array | ArrayBuffer | string;
 
 export function toBytes(data: Sendable): Uint8Array {
-  if (isUint8Array(data)) return data.length > 0 ? data : checkEmpty(data);
+  if (isUint8Array(data)) {
+    if (data.length === 0) checkEmpty(data);
+    return data;
+  }
   if (typeof data === 'string') return Buffer.from(data);
   return checked('send', () => {
     if (isArrayBuffer(data)) return overBuffer(data);
@@ -29,10 +32,14 @@ function overBuffer(data: ArrayBufferLike): Uint8Array {
   }
 }
 
-/** Bytes whose memory was transferred, or has grown elsewhere, look empty. */
-function checkEmpty(data: Uint8Array): Uint8Array {
-  checked('send', () => overBuffer(data.buffer));
-  return data;
+/** Bytes whose memory was transferred, or has shrunk elsewhere, look empty; every method of theirs refuses them, though. */
+function checkEmpty(data: Uint8Array): void {
+  try {
+    Uint8Array.prototype.at.call(data, 0);
+  } catch {
+    checked('send', () => overBuffer(data.buffer));
+    throw withStatus('send', invalidOption('data', data, 'bytes within their ArrayBuffer'));
+  }
 }
 
 export function checkPlace(place: Uint8Array): void {
@@ -54,7 +61,8 @@ export function allToBytes(messages: readonly Sendable[]): readonly Uint8Array[]
 function areBytes(messages: readonly Sendable[]): messages is readonly Uint8Array[] {
   for (let i = 0; i < messages.length; i++) {
     const message = messages[i];
-    if (!isUint8Array(message) || message.length === 0) return false;
+    if (!isUint8Array(message)) return false;
+    if (message.length === 0) checkEmpty(message);
   }
   return true;
 }

@@ -102,16 +102,24 @@ test('what only looks like bytes, a hole in an array, and memory that was transf
   const { receiver, sender } = pair(t);
   const gone = new Uint8Array(100);
   structuredClone(gone.buffer, { transfer: [gone.buffer] });
+  // Memory that has shrunk below the place of the bytes; the types of this target know no such memory.
+  const shrinking = Reflect.construct(ArrayBuffer, [8, { maxByteLength: 8 }]) as ArrayBuffer & {
+    resize(to: number): void;
+  };
+  const outside = new Uint8Array(shrinking, 4, 4);
+  shrinking.resize(2);
   const invalid = { code: 'USAGE_INVALID_OPTION' };
   for (const data of [
     gone,
     gone.buffer,
+    outside,
     new Proxy(Buffer.from('abc'), {}),
     Object.create(Uint8Array.prototype),
   ] as Buffer[]) {
     assert.throws(() => sender.trySend(data), invalid);
     await assert.rejects(sender.send(data), invalid);
     await assert.rejects(sender.sendMany(['a', data]), invalid);
+    assert.throws(() => sender.trySendMany([Buffer.from('a'), data]), invalid);
   }
   const holes: string[] = ['a'];
   holes[2] = 'c';
