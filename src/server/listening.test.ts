@@ -62,7 +62,8 @@ test('what Windows says of a pipe has the code of what it means', async () => {
   await assert.rejects(tell('EADDRINUSE'), coded('NETWORK_PATH_OCCUPIED'));
   // The system's word for a name that it does not take.
   await assert.rejects(tell('EACCES'), coded('NETWORK_LISTEN_FAILED'));
-  await assert.rejects(tell('EMFILE'), coded('NETWORK_LISTEN_FAILED'));
+  await assert.rejects(tell('EMFILE'), coded('LIMIT_FILES'));
+  await assert.rejects(tell('EIO'), coded('NETWORK_LISTEN_FAILED'));
 });
 
 test('a port that Windows reserves is a matter of permission, one in use is in use', async () => {
