@@ -12,9 +12,9 @@ import { NOTHING } from './leftovers.ts';
 const BYTES_EACH_MAX = 48;
 /** A connection takes the system's time, so there are fewer; each that was kept would be several kilobytes. */
 const BYTES_EACH_CONNECTION_MAX = 1024;
-const CONNECTIONS_SHARE = 0.25;
+const CONNECTIONS_SHARE = 0.1;
 
-const TIMES = Number(process.env['ISTHMUS_HEAP_TIMES'] ?? 1000);
+const TIMES = Number(process.env['ISTHMUS_HEAP_TIMES'] ?? 4000);
 
 for (const habit of Object.keys(HABITS)) {
   const connects = habit.startsWith('connect');
