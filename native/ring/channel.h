@@ -151,7 +151,7 @@ class Channel {
   bool all_have_read(uint64_t limit);
   Status evict_slow(uint64_t limit);
   Status advance_tail(uint64_t limit);
-  bool ends_message(const RecordHeader& header, uint64_t position) const;
+  bool ends_message(const RecordHeader& header, uint64_t position, uint64_t& begin) const;
   void skip_own();
   const Commit* commit_in_force() const;
   void put_record(uint64_t position, uint32_t kind, uint64_t bytes, uint64_t sequence);
@@ -215,6 +215,8 @@ class Channel {
   uint8_t* lent_place_ = nullptr;
   uint64_t lent_room_ = 0;
   uint64_t gather_ns_ = 0, forgot_ns_ = 0;
+  /** The number of the first message that is ours to have. */
+  uint64_t first_ = 0;
 
   // bells
   int bell_ = -1;

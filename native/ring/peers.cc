@@ -132,7 +132,7 @@ Status Channel::join(bool with_history) {
   // Who comes back may still hold views, whose places are not to be used again.
   published_ = views_.empty() ? start : views_.front().start;
   cached_head_ = start;
-  expected_ = sequence;
+  expected_ = first_ = sequence;
   Peer& mine = peer(slot_);
   mine.cursor.store(published_, std::memory_order_relaxed);
   FAULT("join.cursor");
@@ -151,6 +151,11 @@ Status Channel::join(bool with_history) {
   return kOk;
 }
 
+/**
+ * Where a late receiver begins, so that it gets the last `count` messages as far as the ring still holds them. A
+ * message in chunks has its number from its last one and may begin before older messages end: those are then
+ * passed over. Under the lock.
+ */
 uint64_t Channel::history_start(uint64_t count, uint64_t& sequence) const {
   const uint64_t head = region()->heads.head.load(std::memory_order_relaxed);
   const uint64_t next = sequence;
@@ -159,17 +164,20 @@ uint64_t Channel::history_start(uint64_t count, uint64_t& sequence) const {
   uint64_t position = region()->heads.tail.load(std::memory_order_relaxed);
   if (latest_ && commit && next > 0) position = commit->last_start.load(std::memory_order_relaxed);
   if (position > head || head - position > capacity_) return head;
+  const uint64_t oldest = position;
+  uint64_t start = head;
   while (position < head) {
     RecordHeader header;
     uint64_t size;
     if (read_header(position, head, header, size) != kOk) return head;
-    if (kind_of(header.tag) != kPad && header.sequence >= wanted) {
-      sequence = header.sequence;
-      return position;
+    uint64_t begin = position;
+    if (header.sequence >= wanted && ends_message(header, position, begin) && begin >= oldest && begin <= position) {
+      if (sequence > header.sequence) sequence = header.sequence;
+      if (start > begin) start = begin;
     }
     position += size;
   }
-  return head;
+  return start;
 }
 
 Status Channel::rejoin() {

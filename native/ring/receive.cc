@@ -169,6 +169,8 @@ Status Channel::receive(uint8_t* place, uint64_t room, Message& message, uint64_
     } else if (!echo_ && is_own(header.tag)) {
       expected_ = header.sequence + 1;
       advance(size);
+    } else if (header.sequence < first_) {
+      advance(size);
     } else {
       message.bytes = header.bytes;
       if (header.bytes > room || header.bytes > largest) return kNeedsSpace;
@@ -249,8 +251,9 @@ Status Channel::receive_view(const uint8_t*& place, Message& message, uint64_t& 
       if (status == kLarge) return kLarge;
       continue;
     }
-    if (kind == kPad || (!echo_ && is_own(header.tag))) {
-      if (kind != kPad) expected_ = header.sequence + 1;
+    const bool own = kind != kPad && !echo_ && is_own(header.tag);
+    if (kind == kPad || own || header.sequence < first_) {
+      if (own) expected_ = header.sequence + 1;
       advance(size);
       continue;
     }
@@ -365,6 +368,11 @@ Status Channel::take_chunk(const RecordHeader& header, Message& message, uint64_
   }
   assembly->got += part;
   if (!last) return kOk;
+  if (header.sequence < first_) {
+    if (!assembly->lent) give_memory(assembly->data, assembly->room);
+    assemblies_.erase(assemblies_.begin() + (assembly - assemblies_.data()));
+    return kOk;
+  }
   account(header.sequence, message);
   message.bytes = chunk.total;
   give_memory(large_, large_bytes_);

@@ -79,12 +79,15 @@ Status Channel::advance_tail(uint64_t limit) {
   return kOk;
 }
 
-/** Is this chunk of ours, at this position, the last of its message? */
-bool Channel::ends_message(const RecordHeader& header, uint64_t position) const {
-  if (header.bytes < sizeof(ChunkHeader)) return false;
+/** Does a message end with the record at this position? `begin`: where its first record lies. */
+bool Channel::ends_message(const RecordHeader& header, uint64_t position, uint64_t& begin) const {
+  begin = position;
+  if (kind_of(header.tag) == kData) return true;
+  if (kind_of(header.tag) != kChunk || header.bytes < sizeof(ChunkHeader)) return false;
   ChunkHeader chunk;
   const uint8_t* at = file_.data() + offset_of(position) + sizeof(RecordHeader);
   copy_bytes(reinterpret_cast<uint8_t*>(&chunk), at, sizeof chunk, drops_);
+  begin = chunk.id;
   return chunk.offset + (header.bytes - sizeof(ChunkHeader)) == chunk.total;
 }
 
@@ -98,9 +101,8 @@ void Channel::skip_own() {
     uint64_t size;
     if (read_header(cursor_, head, header, size) != kOk) return;
     if (kind_of(header.tag) != kPad && !is_own(header.tag)) break;
-    if (kind_of(header.tag) == kData || (kind_of(header.tag) == kChunk && ends_message(header, cursor_))) {
-      expected_ = header.sequence + 1;
-    }
+    uint64_t begin;
+    if (ends_message(header, cursor_, begin)) expected_ = header.sequence + 1;
     cursor_ += size;
   }
   if (cursor_ > cached_head_) cached_head_ = head;

@@ -7,6 +7,7 @@
 #include <thread>
 #include <unistd.h>
 
+#include "edges.h"
 #include "follower.h"
 
 using namespace isthmus;
@@ -14,7 +15,6 @@ using namespace isthmus::test;
 
 namespace {
 
-constexpr uint64_t kSecond = 1000000000ull;
 std::atomic<int> interrupted{0};
 
 }  // namespace
@@ -27,62 +27,6 @@ extern "C" int interrupted_fallocate(int fd, off_t offset, off_t bytes) {
 }
 
 namespace {
-
-RegionOptions region(const char* what, ChannelType type, uint64_t capacity) {
-  RegionOptions options;
-  options.name = unique_name(what);
-  options.type = type;
-  options.capacity = capacity;
-  return options;
-}
-
-void open_ok(Channel& channel, const RegionOptions& options, uint32_t role) {
-  HandleOptions handle;
-  handle.role = role;
-  Status status = channel.open(options, handle);
-  CHECK(status == kOk, "open gave %d", status);
-}
-
-Status send_once(Channel& channel, const std::vector<uint8_t>& bytes, bool whole = true) {
-  Outgoing out;
-  out.data = bytes.data();
-  out.bytes = bytes.size();
-  return channel.send(out, kSecond, whole);
-}
-
-/** The region as a member without scruples sees it. */
-struct Raw {
-  explicit Raw(const RegionOptions& options) {
-    fd = platform::open_existing(region_path(options.name, false));
-    platform::FileFacts facts;
-    CHECK(fd >= 0 && platform::facts_of(fd, facts) == 0 && platform::map(fd, facts.bytes, mapping) == 0, "map");
-    region = reinterpret_cast<Region*>(mapping.base);
-    ring = mapping.base + kDataOffset;
-  }
-  ~Raw() {
-    platform::unmap(mapping);
-    platform::close_file(fd);
-  }
-  /** As if so much had been sent already. */
-  void begin_at(uint64_t position, uint64_t sequence) {
-    Heads& heads = region->heads;
-    for (Commit& commit : heads.commit) {
-      commit.position = position;
-      commit.next_sequence = sequence;
-      commit.last_start = position;
-    }
-    heads.tail = position;
-    heads.head = position;
-  }
-  void put(uint64_t at, uint64_t bytes, uint32_t tag, uint64_t sequence) {
-    const uint64_t words[] = {bytes | static_cast<uint64_t>(tag) << 32, sequence};
-    std::memcpy(ring + at, words, sizeof words);
-  }
-  int fd;
-  platform::Mapping mapping;
-  Region* region;
-  uint8_t* ring;
-};
 
 /** Whoever comes back keeps the views that he holds, and nobody writes over them. */
 void views_outlast_a_rejoin() {
@@ -219,6 +163,47 @@ void far_positions() {
       Message message;
       CHECK(receive_wait(late, got, message, kSecond) == kOk && message.sequence == edge - 30 + 198, "history");
     }
+  }
+}
+
+/**
+ * A message in chunks has its number from its last one, and others end between its chunks. Whoever comes late gets
+ * those that his history counts, from their first chunk on, and none besides.
+ */
+void history_of_interleaved() {
+  for (uint32_t history = 1; history <= 4; history++) {
+    RegionOptions options = region("interleaved", kChannel, 1 << 14);
+    options.history = history;
+    Channel receiver, one, other;
+    open_ok(receiver, options, kReceiver);
+    open_ok(one, options, kSender);
+    open_ok(other, options, kSender);
+    std::vector<uint8_t> bytes, large, got;
+    // So much that the first chunk finds room, and the second does not.
+    fill(bytes, 1000, 1, 0);
+    for (int i = 0; i < 11; i++) CHECK(send_once(other, bytes) == kOk, "send");
+    fill(large, 6000, 2, 7);
+    Outgoing out;
+    out.data = large.data();
+    out.bytes = large.size();
+    CHECK(one.send(out, kSecond, false) == kFull && out.offset > 0 && out.offset < out.bytes, "half of it");
+    Message message;
+    for (int i = 0; i < 11; i++) CHECK(receive_wait(receiver, got, message, kSecond) == kOk, "receive");
+    fill(bytes, 500, 1, 1);
+    for (int i = 0; i < 2; i++) CHECK(send_once(other, bytes) == kOk, "between");
+    CHECK(one.send(out, kSecond, false) == kOk, "the rest of it");
+    CHECK(send_once(other, bytes) == kOk, "behind");
+    // In the ring now: 11 is between, 12 too, 13 the large one, 14 behind.
+    Channel late;
+    open_ok(late, options, kReceiver);
+    for (uint64_t number = 15 - history; number < 15; number++) {
+      CHECK(receive_wait(late, got, message, kSecond) == kOk && message.sequence == number && message.missed == 0,
+            "history of %u: %llu in place of %llu, %llu missed", history, (unsigned long long)message.sequence,
+            (unsigned long long)number, (unsigned long long)message.missed);
+      const bool is_large = number == 13;
+      CHECK(message.bytes == (is_large ? 6000 : 500) && intact(got.data(), message.bytes), "number %llu", (unsigned long long)number);
+    }
+    CHECK(late.receive(got.data(), got.size(), message) == kEmpty, "more than the history");
   }
 }
 
@@ -369,6 +354,7 @@ int main() {
   unfinished_is_forgotten();
   a_call_ends();
   far_positions();
+  history_of_interleaved();
   every_padding();
   full_to_the_last_byte();
   all_slots();
