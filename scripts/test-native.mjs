@@ -82,7 +82,7 @@ const SUITES = [
     flags: ['-O2', '-DISTHMUS_FAULT_POINTS=1'],
     runs: [
       ['--scripted', String(scripted)],
-      ['--random', String(Math.ceil(kills / 2))],
+      ['--random', String(kills)],
       ['--stopped', '1'],
     ],
     everywhere: true,
