@@ -24,15 +24,6 @@ function bufferOver(memory: ArrayBufferLike, offset: number, length: number): Bu
   return FastBuffer ? new FastBuffer(memory, offset, length) : Buffer.from(memory, offset, length);
 }
 
-/** Memory of the addon's cannot be transferred in the list of a `postMessage`; what takes its place is like it. */
-function keepHere(memory: ArrayBufferLike): void {
-  try {
-    markAsUntransferable(memory);
-  } catch {
-    // Bun does not have it. What was transferred is found out when the next message is taken.
-  }
-}
-
 export class Inbox {
   /** The number of the message that `take` gave last, and how many were lost before it. */
   sequence = -1;
@@ -209,7 +200,8 @@ export class Inbox {
     if (kept !== STATUS.unsupported) throw this.#ring.error('receive', kept);
     // Not zeroed: the addon writes before anything is read.
     const memory = Buffer.allocUnsafeSlow(SLAB_BYTES);
-    keepHere(memory.buffer);
+    // As the addon's own is not: other messages lie in it.
+    markAsUntransferable(memory.buffer);
     this.#ring.setSlab(memory);
     return memory.buffer;
   }

@@ -8,7 +8,7 @@ import { ConnMode, type ResolvedWait } from './options.ts';
 import { callOut } from './outcalls.ts';
 import { type Ring, WAIT } from './ring.ts';
 import { WaitingQueue } from './waiting.ts';
-import { IPCStatus, withStatus } from './status.ts';
+import { closedError, IPCStatus, withStatus } from './status.ts';
 
 /** One handle on a channel, as others see it. */
 export interface Peer {
@@ -153,8 +153,8 @@ export class Presence {
     callOut(() => this.onEvent?.(event, toPeer(peer)));
   }
 
-  close(error: Error): void {
-    this.#waiting.rejectAll(error);
+  close(): void {
+    this.#waiting.rejectAll(() => closedError('open', this.#ring.name));
     this.#watching = false;
   }
 }

@@ -339,7 +339,7 @@ export class Receiver {
   #fail(error: Error): void {
     this.#bell.stop(WAIT.data);
     const told = this.#waiting.size > 0;
-    this.#waiting.rejectAll(error);
+    this.#waiting.rejectAll(() => error);
     if (!told || this.#handlers.length > 0) callOut(() => this.onFailure?.(error));
   }
 
@@ -348,8 +348,8 @@ export class Receiver {
     this.#pump();
   }
 
-  close(error: Error): void {
-    this.#waiting.rejectAll(error);
+  close(): void {
+    this.#waiting.rejectAll(() => closedError('receive', this.#ring.name));
     for (const registration of this.#handlers) registration.active = false;
     this.#setHandlers([]);
   }

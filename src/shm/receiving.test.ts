@@ -1,28 +1,11 @@
 // What the program may do with a channel while the channel is calling it, or at a moment that nobody thought of.
 
 import assert from 'node:assert/strict';
-import { randomUUID } from 'node:crypto';
 import { type TestContext, test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
+import { numbered, pair } from '../../test/support/channel-pair.ts';
 import { clearChannelStorage, ChannelType, ConnMode, inspect, IPCChannel, type ShmChannelOptions } from './index.ts';
 
-interface Pair {
-  readonly receiver: IPCChannel;
-  readonly sender: IPCChannel;
-}
-
-function pair(t: TestContext, options: ShmChannelOptions = {}, type: ChannelType = ChannelType.CHANNEL): Pair {
-  const name = `test.program.${randomUUID()}`;
-  const receiver = new IPCChannel(type, name, ConnMode.RECEIVER, options);
-  const sender = new IPCChannel(type, name, ConnMode.SENDER, options);
-  t.after(() => {
-    receiver.close();
-    sender.close();
-  });
-  return { receiver, sender };
-}
-
-const numbered = (count: number): Buffer[] => Array.from({ length: count }, (_, i) => Buffer.alloc(100, i));
 const DROPPING: ShmChannelOptions = { policy: 'drop-oldest', capacityBytes: 4096 };
 
 async function until(holds: () => boolean): Promise<void> {

@@ -5,7 +5,7 @@ import { invalidOption } from '../base/options.ts';
 import type { Bell } from './bell.ts';
 import type { ResolvedWait } from './options.ts';
 import { type Ring, WAIT } from './ring.ts';
-import { STATUS, timeoutError, withStatus } from './status.ts';
+import { closedError, STATUS, timeoutError, withStatus } from './status.ts';
 import { WaitingQueue } from './waiting.ts';
 
 /** A thread that waits for room looks this often whether a receiver died with the ring full, in ms. */
@@ -234,8 +234,8 @@ export class Sender {
     return { bytes, count };
   }
 
-  close(error: Error): void {
-    this.#waiting.rejectAll(error);
+  close(): void {
+    this.#waiting.rejectAll(() => closedError('send', this.#ring.name));
   }
 }
 

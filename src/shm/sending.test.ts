@@ -1,28 +1,10 @@
 // What the program may ask to be sent, and when: while others wait, with memory that it gives away, with what is no message.
 
 import assert from 'node:assert/strict';
-import { randomUUID } from 'node:crypto';
-import { type TestContext, test } from 'node:test';
+import { test } from 'node:test';
+import { numbered, pair } from '../../test/support/channel-pair.ts';
 import { IPCError } from '../base/errors.ts';
-import { ChannelType, ConnMode, IPCChannel, type ShmChannelOptions } from './index.ts';
-
-interface Pair {
-  readonly receiver: IPCChannel;
-  readonly sender: IPCChannel;
-}
-
-function pair(t: TestContext, options: ShmChannelOptions = {}, type: ChannelType = ChannelType.CHANNEL): Pair {
-  const name = `test.program.${randomUUID()}`;
-  const receiver = new IPCChannel(type, name, ConnMode.RECEIVER, options);
-  const sender = new IPCChannel(type, name, ConnMode.SENDER, options);
-  t.after(() => {
-    receiver.close();
-    sender.close();
-  });
-  return { receiver, sender };
-}
-
-const numbered = (count: number): Buffer[] => Array.from({ length: count }, (_, i) => Buffer.alloc(100, i));
+import { ChannelType, type IPCChannel } from './index.ts';
 
 test('a loan that is taken while sendMany is under way overwrites none of its messages', async (t) => {
   const { receiver, sender } = pair(t, { capacityBytes: 65_536 }, ChannelType.ROUTE);
@@ -131,6 +113,20 @@ test('what only looks like bytes, a hole in an array, and memory that was transf
   const shared = Buffer.from(new SharedArrayBuffer(3)).fill('s');
   for (const data of [new Uint8Array(0), shared, new ArrayBuffer(0)]) assert.ok(sender.trySend(data));
   assert.deepEqual((await receiver.receiveMany(3)).map(String), ['', 'sss', '']);
+});
+
+test('where a channel is closed while several sendMany wait, each is told how many of its own have gone', async (t) => {
+  const { sender } = pair(t, { capacityBytes: 4096 });
+  const waiting = [40, 30].map((count) => sender.sendMany(numbered(count)));
+  sender.close();
+  const ends = await Promise.allSettled(waiting);
+  const told = ends.map((end) => {
+    assert.ok(end.status === 'rejected' && end.reason instanceof IPCError);
+    assert.equal(end.reason.code, 'USAGE_CLOSED');
+    return end.reason.details['sent'] as number;
+  });
+  assert.ok((told[0] ?? 0) > 0);
+  assert.equal(told[1], 0);
 });
 
 test('bytes that are transferred while they wait are refused, and nothing empty comes in their place', async (t) => {

@@ -7,7 +7,7 @@ import { Presence } from './presence.ts';
 import { Receiver } from './receiver.ts';
 import { Ring } from './ring.ts';
 import { Sender } from './sender.ts';
-import { closedError, shmError } from './status.ts';
+import { shmError } from './status.ts';
 import { Views } from './view.ts';
 
 /** What was dropped without a close is collected, and leaves so. */
@@ -58,8 +58,8 @@ export class ShmSession {
     this.views.releaseAll();
     this.bell.close();
     this.ring.close();
-    this.#sender?.close(closedError('send', this.ring.name));
-    this.#receiver?.close(closedError('receive', this.ring.name));
-    this.presence.close(closedError('open', this.ring.name));
+    this.#sender?.close();
+    this.#receiver?.close();
+    this.presence.close();
   }
 }

@@ -63,6 +63,6 @@ test('those whose matter is settled are taken out wherever they stand, and the o
 test('rejectAll ends the waiting of all', async () => {
   const queue = new WaitingQueue<string, number>('receive', 'test', () => undefined);
   const ends = [1, 2].map((what) => queue.add(what, FOREVER).catch((error: Error) => error.message));
-  queue.rejectAll(new Error('closed'));
+  queue.rejectAll(() => new Error('closed'));
   assert.deepEqual([queue.size, ...(await Promise.all(ends))], [0, 'closed', 'closed']);
 });

@@ -113,8 +113,9 @@ export class WaitingQueue<T, W> {
     if (waiter && this.#remove(waiter)) waiter.reject(error);
   }
 
-  rejectAll(error: Error): void {
-    while (this.#first) this.rejectFirst(error);
+  /** Each gets an error of its own: callers add what they know to theirs. */
+  rejectAll(makeError: () => Error): void {
+    while (this.#first) this.rejectFirst(makeError());
   }
 }
 
