@@ -173,6 +173,12 @@ class Peer {
     return Buffer.concat(CHANNELS.map((name, index) => declare(this.#number(index + 1), name)));
   }
 
+  /** What it tells of itself. Who was shown out is not asked how much of a chunk its other subscriptions heard before. */
+  get told(): object {
+    const { heard, gone } = this;
+    return gone && this.#fragile ? { heard: heard['else'], gone } : { heard, gone };
+  }
+
   /** Everything that was sent has been dealt with. */
   async settled(): Promise<void> {
     if (this.gone) return;
@@ -268,7 +274,7 @@ class World {
   /** What anybody can know of it. */
   get seen(): object {
     return {
-      peers: this.#peers.map(({ heard, gone }) => ({ heard, gone })),
+      peers: this.#peers.map(({ told }) => told),
       handled: this.#handled,
       waiting: this.#server.connectionManager
         .getConnectionsForApp(this.#app.appId)
